@@ -1,0 +1,24 @@
+PYTHON ?= python3
+BIN := .venv/bin
+# Touched only after a complete installation, so that an interrupted one is done again.
+STAMP := .venv/.installed
+
+.PHONY: setup demo lint test
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/speechxfer demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest

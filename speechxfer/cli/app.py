@@ -1,0 +1,22 @@
+"""All verbs in one typer application."""
+
+from __future__ import annotations
+
+import typer
+
+from speechxfer.cli.demo import demo
+from speechxfer.cli.evaluate import evaluate
+from speechxfer.cli.finetune import finetune
+from speechxfer.cli.info import info
+from speechxfer.cli.transcribe import transcribe
+
+app = typer.Typer(
+    name="speechxfer",
+    help="Turn a pretrained speech model into yours: a new dialect, a new vocabulary, voice commands. "
+    "Add --debug to any verb for tracebacks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (finetune, evaluate, transcribe, info, demo):
+    app.command(verb.__name__)(verb)

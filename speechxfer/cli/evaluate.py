@@ -1,0 +1,64 @@
+"""`speechxfer evaluate MODEL MANIFEST`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechxfer.cli.options import BatchSeconds, Device, Json, Precision
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model that speechxfer saved, or the run that made it.")],
+    manifest: Annotated[str, typer.Argument(help="manifest.csv, or manifest.csv[split=test].")],
+    out: Annotated[Path | None, typer.Option(help="Write report.json into this directory too.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to report by, or bands of a number: gender, age=16. Default: all that fit."),
+    ] = None,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Go on without them; exit code 1.")] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch_seconds: BatchSeconds = 64.0,
+    as_json: Json = False,
+) -> None:
+    """Score a model on a labelled set: WER and CER, or accuracy, with intervals and per group."""
+    from rich.console import Console
+
+    from speechxfer import evaluate as score
+    from speechxfer import load_model
+    from speechxfer.cli.tables import show_sets
+    from speechxfer.errors import RecipeError
+    from speechxfer.report import make_report, write_json
+
+    loaded = load_model(model)
+    try:
+        groups = {
+            name: [float(b) for b in bounds.split(",")] if bounds else True
+            for name, _, bounds in (g.partition("=") for g in group or [])
+        }
+    except ValueError:
+        raise RecipeError(f"--group {' '.join(group or [])}: expected COLUMN or COLUMN=NUMBER,NUMBER") from None
+    result = score(
+        loaded,
+        manifest,
+        groups=groups or None,
+        on_bad_row="skip" if skip_bad_rows else "error",
+        device=device,
+        precision=precision,
+        batch_seconds=batch_seconds,
+    )
+    report = make_report(loaded.task, str(model), {"test": result.scores})
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "report.json", report)
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        show_sets({manifest: result.scores}, Console())
+    if result.scores.get("skipped"):
+        print(f"{result.scores['skipped']} bad rows left out")
+        raise typer.Exit(1)

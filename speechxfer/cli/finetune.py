@@ -1,0 +1,47 @@
+"""`speechxfer finetune RECIPE [section.key=value ...] --out DIR`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechxfer.cli.options import Json, Quiet
+
+
+def finetune(
+    recipe: Annotated[Path, typer.Argument(help="YAML file, such as configs/commands.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(help="Directory of the run.")] = Path("runs/latest"),
+    device: Annotated[str | None, typer.Option(help="Sugar for training.device.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Sugar for training.precision.")] = None,
+    batch_seconds: Annotated[float | None, typer.Option(help="Sugar for training.batch_seconds.")] = None,
+    control: Annotated[str | None, typer.Option(help="Sugar for proof.control: none or scratch.")] = None,
+    no_store: Annotated[bool, typer.Option("--no-store", help="Sugar for store.enabled=false.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune a pretrained model on your data; the model is saved in OUT/model."""
+    from rich.console import Console
+
+    from speechxfer import finetune as run_finetune
+    from speechxfer import read_recipe
+    from speechxfer.cli.progress import RunProgress
+    from speechxfer.cli.tables import show_sets
+
+    sugar = {"training.device": device, "training.precision": precision, "training.batch_seconds": batch_seconds}
+    sugar |= {"proof.control": control, "store.enabled": "false" if no_store else None}
+    given = [f"{key}={value}" for key, value in sugar.items() if value is not None]
+    checked = read_recipe(recipe, [*(overrides or []), *given])
+    with RunProgress(quiet) as progress:
+        report = run_finetune(checked, out, progress)
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        sets = report["sets"] | {f"control {name}": scores for name, scores in report.get("control", {}).get("sets", {}).items()}
+        show_sets(sets, Console())
+        print(f"model: {report['model']}   report: {out / 'report.json'}")
+    if any(note.startswith("left out:") for note in report["notes"]) or any(s["collapsed"] for s in report["training"]["stages"]):
+        raise typer.Exit(1)

@@ -1,0 +1,56 @@
+"""`speechxfer info [MODEL]`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from speechxfer.cli.options import Json
+
+
+def info(
+    model: Annotated[Path | None, typer.Argument(help="A model directory or a run; without it, the installation.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a model is, or what this installation can use."""
+    facts = _model(model) if model else _installation()
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False))
+    else:
+        for name, value in facts.items():
+            print(f"{name}: {value}")
+
+
+def _installation() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    import torch
+
+    from speechxfer import __version__
+    from speechxfer.models import choose_device, choose_precision
+
+    device = choose_device("auto")
+    facts: dict[str, Any] = {"speechxfer": __version__, "torch": torch.__version__}
+    facts |= {name: version(name) for name in ("torchaudio", "transformers", "accelerate")}
+    facts |= {"device": str(device), "precision": choose_precision("auto", device), "threads": torch.get_num_threads()}
+    return facts
+
+
+def _model(directory: Path) -> dict[str, Any]:
+    from speechxfer import load_model
+
+    loaded = load_model(directory)
+    facts: dict[str, Any] = {"task": loaded.task, "family": loaded.family.name, "format": type(loaded.model).__name__}
+    facts["loads in"] = "transformers, after `import speechxfer.auto`"
+    facts["context"] = loaded.model.config.context
+    facts["parameters"] = f"{sum(p.numel() for p in loaded.model.parameters()):,}"
+    facts["sampling rate"] = f"{loaded.frontend.sampling_rate} Hz"
+    facts["normaliser"] = loaded.normaliser
+    if loaded.vocabulary:
+        facts["symbols"] = "".join(loaded.vocabulary.symbols)
+    else:
+        facts["labels"] = ", ".join(loaded.labels)
+    return facts

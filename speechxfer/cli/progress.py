@@ -1,0 +1,73 @@
+"""Events of a run in, progress on stderr out: bars on a terminal, one line a minute elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from speechxfer.cli.tables import show_parts
+
+if TYPE_CHECKING:
+    from speechxfer.training import Event
+
+_LINE_SECONDS = 60.0
+
+
+class RunProgress:
+    """Shows a fine-tuning run; call it with each event."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=self._console, transient=True, disable=quiet or not self._console.is_terminal)
+        self._bar: TaskID | None = None
+        self._label = ""
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        kind = event["event"]
+        if kind == "start":
+            sets = ", ".join(f"{name} {size['utterances']} ({size['minutes']} min)" for name, size in event["sets"].items())
+            self._console.print(f"{event['task']}: {sets}")
+        elif kind == "note":
+            self._console.print(f"note: {event['text']}")
+        elif kind == "stage":
+            self._console.print(f"stage {event['stage'] + 1}: trains {event['train']}; cut {event['cut']}")
+            show_parts(event["parts"], self._console)
+        elif kind == "features":
+            self._advance("frozen features", event["done"], event["total"])
+        elif kind == "step":
+            label = f"stage {event['stage'] + 1} epoch {event['epoch']}/{event['epochs']}"
+            self._advance(label, event["step"], event["steps"])
+        elif kind == "epoch":
+            scores = "  ".join(f"{k} {event[k]:.4f}" for k in ("dev_wer", "dev_cer", "dev_accuracy") if k in event)
+            best = "  best" if event["best_epoch"] == event["epoch"] else ""
+            self._console.print(f"epoch {event['epoch']}/{event['epochs']}  loss {event['loss']:.4f}  {scores}{best}")
+        elif kind == "collapse":
+            self._console.print(f"stopped: {event['advice']}", style="bold red")
+
+    def _advance(self, label: str, done: int, total: int) -> None:
+        if self._bars.disable:
+            if time.monotonic() - self._last_line > _LINE_SECONDS:
+                self._console.print(f"{label}: {done}/{total}")
+                self._last_line = time.monotonic()
+            return
+        if self._bar is None or label != self._label:
+            if self._bar is not None:
+                self._bars.remove_task(self._bar)
+            self._bar, self._label = self._bars.add_task(label, total=total), label
+        self._bars.update(self._bar, completed=done, total=total)

@@ -1,0 +1,50 @@
+"""Reports in, tables on the terminal out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _with_interval(scores: Mapping[str, Any], name: str) -> str:
+    interval = scores.get(f"{name}_interval")
+    return _percent(scores[name]) + (f"  ({100 * interval[0]:.1f} - {100 * interval[1]:.1f})" if interval else "")
+
+
+def show_sets(sets: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """Print one row per set and per group in it."""
+    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
+    measures = [name for name in ("wer", "cer", "accuracy", "macro_f1") if any(name in scores for scores in sets.values())]
+    for heading in (
+        "set",
+        "utterances",
+        *(name.replace("_", "-") if name == "macro_f1" else name.upper() for name in measures),
+    ):
+        table.add_column(heading, justify="left" if heading == "set" else "right")
+    for name, scores in sets.items():
+        table.add_row(name, str(scores["utterances"]), *(_with_interval(scores, measure) for measure in measures))
+        for column, groups in scores.get("groups", {}).items():
+            for group, own in groups.items():
+                row = (_with_interval(own, measure) for measure in measures)
+                table.add_row(f"  {column} {group}", str(own["utterances"]), *row, style="dim")
+    console.print(table)
+    blocks = {str(scores.get("interval_blocks")) for scores in sets.values()} - {"None"}
+    if blocks:
+        console.print(f"in brackets: 95 % bootstrap interval over each {' or '.join(sorted(blocks))}", style="dim")
+
+
+def show_parts(parts: list[tuple[str, int, int]], console: Console) -> None:
+    """Print what trains and what is frozen."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("part", "parameters", "trains"):
+        table.add_column(heading, justify="right" if heading == "parameters" else "left")
+    for name, trains, size in parts:
+        table.add_row(name, f"{size:,}", "yes" if trains == size else "no" if not trains else f"{trains:,}")
+    console.print(table)

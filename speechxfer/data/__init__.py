@@ -1,0 +1,53 @@
+"""From files to utterances, samples, texts and batches; knows nothing of models."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "AudioInfo": "speechxfer.data.audio",
+    "Manifest": "speechxfer.data.manifest",
+    "STANDARD_COLUMNS": "speechxfer.data.manifest",
+    "Samples": "speechxfer.data.audio",
+    "TARGET_COLUMN": "speechxfer.data.check",
+    "Utterance": "speechxfer.data.utterance",
+    "Vocabulary": "speechxfer.data.vocabulary",
+    "Waveform": "speechxfer.data.utterance",
+    "WaveformAugmenter": "speechxfer.data.augment",
+    "check_sets": "speechxfer.data.check",
+    "load_audio": "speechxfer.data.audio",
+    "normalise": "speechxfer.data.text",
+    "parse_manifest": "speechxfer.data.manifest",
+    "plan_batches": "speechxfer.data.batching",
+    "probe": "speechxfer.data.audio",
+    "read_manifest": "speechxfer.data.manifest",
+    "read_sets": "speechxfer.data.splits",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.data.audio import AudioInfo as AudioInfo
+    from speechxfer.data.audio import Samples as Samples
+    from speechxfer.data.audio import load_audio as load_audio
+    from speechxfer.data.audio import probe as probe
+    from speechxfer.data.augment import WaveformAugmenter as WaveformAugmenter
+    from speechxfer.data.batching import plan_batches as plan_batches
+    from speechxfer.data.check import TARGET_COLUMN as TARGET_COLUMN
+    from speechxfer.data.check import check_sets as check_sets
+    from speechxfer.data.manifest import STANDARD_COLUMNS as STANDARD_COLUMNS
+    from speechxfer.data.manifest import Manifest as Manifest
+    from speechxfer.data.manifest import parse_manifest as parse_manifest
+    from speechxfer.data.manifest import read_manifest as read_manifest
+    from speechxfer.data.splits import read_sets as read_sets
+    from speechxfer.data.text import normalise as normalise
+    from speechxfer.data.utterance import Utterance as Utterance
+    from speechxfer.data.utterance import Waveform as Waveform
+    from speechxfer.data.vocabulary import Vocabulary as Vocabulary
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,173 @@
+"""Audio files in, float32 mono samples `[num_samples]` at the wanted rate out.
+
+soundfile decodes what libsndfile knows, PyAV the rest, torchaudio resamples. Only the asked stretch is decoded. The sampling rate
+always comes from the file.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from speechxfer.data.utterance import Utterance, Waveform
+from speechxfer.errors import AudioError
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header says: rate in Hz, channels, length in samples per channel."""
+
+    sampling_rate: int
+    channels: int
+    num_samples: int
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sampling_rate
+
+
+def probe(path: str) -> AudioInfo:
+    """Read rate, channels and length of a file without keeping its samples.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing or neither libsndfile nor FFmpeg can read it.
+    """
+    if not Path(path).is_file():
+        raise AudioError(f"{path}: no such file" if not Path(path).exists() else f"{path}: not a file")
+    try:
+        info = soundfile.info(path)
+        return AudioInfo(info.samplerate, info.channels, info.frames)
+    except soundfile.SoundFileError:
+        waveform = _decode_with_av(path, 0.0, None)
+        return AudioInfo(waveform.sampling_rate, waveform.samples.shape[1], len(waveform.samples))
+
+
+def read_waveform(path: str, start: float = 0.0, end: float | None = None) -> Waveform:
+    """Decode a stretch of a file, all channels, at the file's own rate.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start, end
+        The stretch in seconds; None is the end of the file.
+
+    Returns
+    -------
+    Waveform
+        float32 `[num_samples, channels]`.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded or the stretch lies outside it.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = int(file.samplerate)
+            first = round(start * rate)
+            last = file.frames if end is None else round(end * rate)
+            if first > file.frames or last > file.frames + 1:
+                raise AudioError(f"{path}: asked for {start}-{end} s, but the file ends at {file.frames / rate:.3f} s")
+            file.seek(first)
+            return Waveform(file.read(max(last - first, 0), dtype="float32", always_2d=True), rate)
+    except soundfile.SoundFileError:
+        return _decode_with_av(path, start, end)
+
+
+def _decode_with_av(path: str, start: float, end: float | None) -> Waveform:
+    """Decode with FFmpeg's libraries; seeks near `start` and drops what lies before it."""
+    import av
+
+    try:
+        with av.open(path) as container:
+            stream = container.streams.audio[0]
+            rate = int(stream.codec_context.sample_rate)
+            if start > 1 and stream.time_base is not None:
+                container.seek(int((start - 1) / stream.time_base), stream=stream)
+            resampler = av.AudioResampler(format="fltp")
+            chunks: list[Samples] = []
+            position: int | None = None
+            for frame in container.decode(stream):
+                if position is None:
+                    position = round((frame.time or 0.0) * rate)
+                chunks += [np.asarray(part.to_ndarray(), dtype=np.float32) for part in resampler.resample(frame)]
+                if end is not None and position + sum(chunk.shape[1] for chunk in chunks) >= end * rate:
+                    break
+    except (OSError, ValueError, IndexError, av.FFmpegError) as error:
+        raise AudioError(f"{path}: neither libsndfile nor FFmpeg can read it as audio: {error}") from None
+    if not chunks:
+        raise AudioError(f"{path}: holds no audio")
+    samples = np.concatenate(chunks, axis=1).T
+    first = round(start * rate) - (position or 0)
+    last = None if end is None else round(end * rate) - (position or 0)
+    if first > len(samples) or (last is not None and last > len(samples) + 1):
+        raise AudioError(f"{path}: asked for {start}-{end} s, which lies outside the file")
+    return Waveform(samples[max(first, 0) : last], rate)
+
+
+def load_audio(utterance: Utterance, sampling_rate: int) -> Samples:
+    """Give an utterance's samples: its stretch, its channel (or the mean of all), resampled.
+
+    Parameters
+    ----------
+    utterance
+        With a path or samples in memory.
+    sampling_rate
+        The rate wanted, in Hz.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 `[num_samples]`.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read, the channel does not exist or a sample is not finite.
+    """
+    audio = utterance.audio
+    if isinstance(audio, Waveform):
+        first, last = (None if time is None else round(time * audio.sampling_rate) for time in (utterance.start, utterance.end))
+        waveform = Waveform(np.atleast_2d(audio.samples.T).T[first:last], audio.sampling_rate)
+    else:
+        waveform = read_waveform(audio, utterance.start, utterance.end)
+    name = utterance.id if isinstance(audio, Waveform) else audio
+    channels = waveform.samples.shape[1]
+    if utterance.channel is None:
+        mono = waveform.samples[:, 0] if channels == 1 else waveform.samples.mean(axis=1)
+    elif utterance.channel < channels:
+        mono = waveform.samples[:, utterance.channel]
+    else:
+        raise AudioError(f"{name}: asked for channel {utterance.channel}, but it has {channels} (counted from 0)")
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{name}: holds samples that are not finite numbers")
+    return resample(np.ascontiguousarray(mono, dtype=np.float32), waveform.sampling_rate, sampling_rate)
+
+
+def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
+    """Resample `[num_samples]` from one rate in Hz to another by windowed sinc interpolation (torchaudio)."""
+    if source_rate == target_rate or not len(samples):
+        return samples
+    import torch
+
+    resampler = _resampler(source_rate, target_rate)
+    with torch.inference_mode():
+        return np.asarray(resampler(torch.from_numpy(samples)).numpy(), dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def _resampler(source_rate: int, target_rate: int):  # type: ignore[no-untyped-def]
+    from torchaudio.transforms import Resample
+
+    return Resample(source_rate, target_rate)

@@ -1,0 +1,70 @@
+"""Waveform augmentation: samples `[num_samples]` in, a changed copy out, a pure function of (seed, view, utterance id).
+
+A *view* is one variant of the training audio; its features are computed once and reused over the epochs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torchaudio.functional import add_noise, speed
+
+from speechxfer.data.audio import Samples, load_audio
+from speechxfer.data.manifest import Manifest, parse_manifest
+from speechxfer.recipe import AugmentSection, NoiseSection
+
+
+class WaveformAugmenter:
+    """Makes the views that a recipe asks for.
+
+    Parameters
+    ----------
+    section
+        The recipe's `augment`.
+    sampling_rate
+        Of all samples handed in, in Hz.
+    seed
+        The run's seed.
+    """
+
+    def __init__(self, section: AugmentSection, sampling_rate: int, seed: int) -> None:
+        self._section = section
+        self._sampling_rate = sampling_rate
+        self._seed = seed
+        self._noises = _load_noises(section.noise, sampling_rate) if section.noise else []
+
+    def speed(self, view: int) -> float:
+        """Give the speed factor of a view: the list of speeds in turn."""
+        return self._section.speed[view % len(self._section.speed)]
+
+    def __call__(self, samples: Samples, utterance_id: str, view: int) -> Samples:
+        """Give one view of an utterance; the input is left as it is."""
+        random = _generator(self._seed, view, utterance_id)
+        waveform = torch.from_numpy(samples)
+        if (factor := self.speed(view)) != 1.0:
+            waveform = speed(waveform, self._sampling_rate, factor)[0]
+        noise = self._section.noise
+        if noise and random.random() < noise.probability:
+            chosen = self._noises[int(random.integers(len(self._noises)))]
+            stretch = _stretch(chosen, waveform.numel(), random)
+            waveform = add_noise(waveform, torch.from_numpy(stretch), torch.tensor(random.uniform(*noise.snr_db)))
+        return np.asarray(waveform.numpy(), dtype=np.float32)
+
+
+def _generator(seed: int, view: int, utterance_id: str) -> np.random.Generator:
+    digest = hashlib.blake2b(f"{seed}/{view}/{utterance_id}".encode(), digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def _load_noises(section: NoiseSection, sampling_rate: int) -> Sequence[Samples]:
+    manifest: Manifest = parse_manifest(section.manifest)
+    return [load_audio(utterance, sampling_rate) for utterance in manifest]
+
+
+def _stretch(noise: Samples, num_samples: int, random: np.random.Generator) -> Samples:
+    """Cut a random stretch of this length, repeating the noise where it is shorter."""
+    start = int(random.integers(len(noise)))
+    return np.take(noise, np.arange(start, start + num_samples), mode="wrap")

@@ -1,0 +1,235 @@
+"""Manifest: the columnar table of utterances. A file such as `manifest.csv[split=train]` in, utterances by row out.
+
+Paths are relative to the manifest's folder; row order is stable; unknown columns are kept; labels stay text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+from speechxfer.data.formats import read_table
+from speechxfer.data.utterance import Utterance
+from speechxfer.errors import DataError, Problem
+
+STANDARD_COLUMNS = (
+    "id",
+    "audio",
+    "start",
+    "end",
+    "channel",
+    "text",
+    "label",
+    "duration",
+    "speaker",
+    "call",
+    "language",
+    "split",
+)
+_ALIASES = {"path": "audio", "audio_filepath": "audio"}
+_TIMES = ("start", "end", "duration")
+_SELECTOR = re.compile(r"^(?P<path>.*?)\[(?P<conditions>[^\[\]]*)\]$", re.DOTALL)
+
+
+class Manifest:
+    """A table of utterances.
+
+    Parameters
+    ----------
+    columns
+        Name to one text per row; the empty text is "unknown". Must hold `id` and `audio`.
+    source
+        The file it came from, for messages and for resolving relative audio paths.
+    lines
+        The line in `source` of each row.
+    problems
+        What is wrong with single rows, found while reading; `row` points into this manifest.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, list[str]], source: str, lines: Sequence[int], problems: Sequence[Problem] = ()
+    ) -> None:
+        self.columns = dict(columns)
+        self.source = source
+        self.lines = array("q", lines)
+        self.problems = list(problems)
+        self._root = Path(source).parent
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.lines)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        """Give all utterances in row order."""
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, row: int) -> Utterance:
+        """Give one utterance; a time or channel that is not a number reads as not given (see `problems`)."""
+
+        def value(name: str) -> str:
+            return self.columns[name][row] if name in self.columns else ""
+
+        channel = value("channel")
+        return Utterance(
+            id=value("id"),
+            audio=str(self._root / value("audio")),
+            start=_seconds(value("start")) or 0.0,
+            end=_seconds(value("end")),
+            channel=int(channel) if channel.isdecimal() else None,
+            text=value("text") or None,
+            label=value("label") or None,
+            fields=MappingProxyType(
+                {name: column[row] for name, column in self.columns.items() if name not in STANDARD_COLUMNS[:7]}
+            ),
+        )
+
+    def __repr__(self) -> str:
+        """Give source and size."""
+        return f"Manifest({self.source!r}, {len(self)} utterances)"
+
+    def select(self, rows: Sequence[int]) -> Self:
+        """Give a manifest of these rows, in this order, with the problems that concern them."""
+        place = {old: new for new, old in enumerate(rows)}
+        return type(self)(
+            {name: [column[row] for row in rows] for name, column in self.columns.items()},
+            self.source,
+            [self.lines[row] for row in rows],
+            [Problem(p.file, p.line, p.what, place[p.row]) for p in self.problems if p.row in place],
+        )
+
+    def where(self, **conditions: str) -> Self:
+        """Give the rows whose columns have exactly these values."""
+        wanted = [(self.columns.get(name, [""] * len(self)), value) for name, value in conditions.items()]
+        return self.select([row for row in range(len(self)) if all(column[row] == value for column, value in wanted)])
+
+    def problem(self, row: int, what: str) -> Problem:
+        """Give a problem that names this row's file and line."""
+        return Problem(self.source, self.lines[row], what, row)
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV, with absolute audio paths so that the file may lie anywhere."""
+        import csv
+
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(self.columns)
+            audio = [str((self._root / value).resolve()) for value in self.columns["audio"]]
+            writer.writerows(zip(*{**self.columns, "audio": audio}.values(), strict=True))
+
+
+def parse_manifest(spec: str | Path) -> Manifest:
+    """Read a manifest; rows with problems stay in it, named in its `problems`.
+
+    Parameters
+    ----------
+    spec
+        `file`, or `file[column=value,...]` for the rows that have these values.
+
+    Returns
+    -------
+    Manifest
+        All selected rows.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, lacks a column, or no row is selected.
+    """
+    path, conditions = _split_spec(str(spec))
+    table = read_table(path)
+    columns = {_ALIASES.get(name, name): values for name, values in table.columns.items()}
+    required = ["audio", *conditions]
+    missing = [Problem(str(path), 1, _missing_column(name, columns)) for name in required if name not in columns]
+    if missing:
+        raise DataError(missing)
+    if "id" not in columns:
+        stems = [Path(audio).stem for audio in columns["audio"]]
+        columns["id"] = [f"{stem}:{line}" for stem, line in zip(stems, table.lines, strict=True)]
+    manifest = Manifest(columns, str(path), table.lines)
+    manifest.problems = [problem for row in range(len(manifest)) for problem in _row_problems(manifest, row)]
+    selected = manifest.where(**conditions) if conditions else manifest
+    if not len(selected) and not table.problems:
+        found = {name: sorted(set(columns[name]))[:10] for name in conditions}
+        raise DataError([Problem(str(path), None, f"no row has {conditions}; found {found}")])
+    # Rows that could not be split into fields have no place in the table; they are named whatever is selected.
+    selected.problems.extend(table.problems)
+    return selected
+
+
+def read_manifest(spec: str | Path) -> Manifest:
+    """Read a manifest whose rows must all be well-formed.
+
+    Parameters
+    ----------
+    spec
+        CSV, TSV or JSONL file, or `file[column=value,...]` for a part of it. Audio paths in it are relative to its folder;
+        times are in seconds.
+
+    Returns
+    -------
+    Manifest
+        The table; audio files are not opened.
+
+    Raises
+    ------
+    DataError
+        Naming every row with a problem.
+    """
+    manifest = parse_manifest(spec)
+    if manifest.problems:
+        raise DataError(manifest.problems)
+    return manifest
+
+
+def _split_spec(spec: str) -> tuple[Path, dict[str, str]]:
+    match = _SELECTOR.match(spec)
+    if not match or Path(spec).exists():
+        return Path(spec), {}
+    conditions: dict[str, str] = {}
+    for condition in match["conditions"].split(","):
+        name, equals, value = condition.partition("=")
+        if not equals:
+            raise DataError([Problem(match["path"], None, f"[{match['conditions']}]: expected [column=value,...]")])
+        conditions[name.strip()] = value.strip()
+    return Path(match["path"]), conditions
+
+
+def _missing_column(name: str, columns: Mapping[str, list[str]]) -> str:
+    near = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
+    return f"no column `{name}`; " + (f"is it `{near[0]}`?" if near else f"found {', '.join(columns) or 'no header'}")
+
+
+def missing_column(manifest: Manifest, name: str) -> Problem:
+    """Give the problem that a task needs this column and the manifest lacks it."""
+    return Problem(manifest.source, 1, _missing_column(name, manifest.columns))
+
+
+def _row_problems(manifest: Manifest, row: int) -> Iterator[Problem]:
+    """Check the form of one row's times and channel."""
+    for name in _TIMES:
+        text = manifest.columns[name][row] if name in manifest.columns else ""
+        if text and _seconds(text) is None:
+            yield manifest.problem(row, f"{name} is {text!r}, expected seconds, 0 or more")
+    channel = manifest.columns["channel"][row] if "channel" in manifest.columns else ""
+    if channel and not channel.isdecimal():
+        yield manifest.problem(row, f"channel is {channel!r}, expected 0, 1, ...")
+    if not manifest.columns["audio"][row]:
+        yield manifest.problem(row, "audio is empty, expected a path")
+    if {"start", "end"} <= manifest.columns.keys():
+        start, end = (_seconds(manifest.columns[name][row]) for name in ("start", "end"))
+        if end is not None and end <= (start or 0.0):
+            yield manifest.problem(row, f"end {end} is not after start {start or 0.0}")
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -1,0 +1,92 @@
+"""Manifests of a recipe in, the sets of a run out: given ones as given, missing ones held out from train by group."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+
+from speechxfer.data.manifest import Manifest, parse_manifest
+from speechxfer.errors import DataError, Problem
+from speechxfer.recipe import DataSection
+
+HELD_OUT_SHARE = 0.1
+
+
+def read_sets(section: DataSection) -> tuple[dict[str, Manifest], list[str]]:
+    """Read the sets that a recipe names, and make those it does not name.
+
+    Parameters
+    ----------
+    section
+        The recipe's `data`.
+
+    Returns
+    -------
+    sets
+        `train`, `dev`, `test`; rows with problems are still in them.
+    notes
+        What was decided and the user should know, a sentence each.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or too few groups exist to hold any out.
+    """
+    specs = {name: spec for name in ("train", "dev", "test") if (spec := getattr(section, name))}
+    sets: dict[str, Manifest] = {}
+    problems: list[Problem] = []
+    for name, spec in specs.items():
+        try:
+            sets[name] = parse_manifest(spec)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    notes = _use_split_column(sets)
+    missing = [name for name in ("dev", "test") if name not in sets]
+    if missing:
+        notes += _hold_out(sets, missing, section.split_by)
+    return sets, notes
+
+
+def _use_split_column(sets: dict[str, Manifest]) -> list[str]:
+    """Take dev and test from train's own `split` column, and never train on rows marked otherwise."""
+    train = sets["train"]
+    marks = set(train.columns.get("split", []))
+    if "train" not in marks or marks == {"train"}:
+        return []
+    notes = ["train: only the rows with split=train are trained on"]
+    sets["train"] = train.where(split="train")
+    for name in ("dev", "test"):
+        if name not in sets and name in marks:
+            sets[name] = train.where(split=name)
+            notes.append(f"{name}: the rows of the train manifest with split={name}")
+    return notes
+
+
+def _hold_out(sets: dict[str, Manifest], missing: Sequence[str], split_by: str | None) -> list[str]:
+    train = sets["train"]
+    column = split_by or next((name for name in ("speaker", "call") if name in train.columns), "id")
+    if column not in train.columns:
+        raise DataError([Problem(train.source, 1, f"data.split_by is {column!r}, but there is no such column")])
+    groups: dict[str, list[int]] = defaultdict(list)
+    for row, value in enumerate(train.columns[column]):
+        # A row of an unknown speaker is a group of its own: nothing says whom else it belongs to.
+        groups[value or f"row {row}"].append(row)
+    order = sorted(groups, key=lambda value: hashlib.blake2b(value.encode()).digest())
+    if len(order) <= len(missing):
+        what = f"{len(order)} different values of `{column}`, too few to hold out {' and '.join(missing)}: give data.{missing[0]}"
+        raise DataError([Problem(train.source, None, what)])
+    notes = []
+    for name in missing:
+        rows: list[int] = []
+        taken: list[str] = []
+        while not rows or (len(rows) < HELD_OUT_SHARE * len(train) and len(order) > len(missing)):
+            taken.append(order.pop())
+            rows += groups[taken[-1]]
+        sets[name] = train.select(sorted(rows))
+        count = f"{len(taken)} {column}{'s' if len(taken) != 1 else ''}"
+        notes.append(f"{name}: {len(rows)} utterances of {count} held out from train, because data.{name} is not given")
+    sets["train"] = train.select(sorted(row for value in order for row in groups[value]))
+    return notes

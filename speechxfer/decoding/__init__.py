@@ -1,0 +1,27 @@
+"""From features to text or labels."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "Recognised": "speechxfer.decoding.recognition",
+    "classify": "speechxfer.decoding.recognition",
+    "greedy": "speechxfer.decoding.ctc",
+    "recognise": "speechxfer.decoding.recognition",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.decoding.ctc import greedy as greedy
+    from speechxfer.decoding.recognition import Recognised as Recognised
+    from speechxfer.decoding.recognition import classify as classify
+    from speechxfer.decoding.recognition import recognise as recognise
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

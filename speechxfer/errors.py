@@ -1,0 +1,74 @@
+"""Errors a user can act on: what was found, where, what was expected, what to do.
+
+One base class; the command line prints its message without a traceback and exits with `exit_code`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SpeechxferError(Exception):
+    """Base of all errors that are the user's to mend."""
+
+    exit_code = 2
+
+
+class RecipeError(SpeechxferError):
+    """The recipe, or an override of it, is wrong; the message lists every problem."""
+
+
+class ModelError(SpeechxferError):
+    """A model directory is missing, incomplete or does not fit the task."""
+
+
+class AudioError(SpeechxferError):
+    """An audio file cannot be read as asked."""
+
+
+class TrainingError(SpeechxferError):
+    """Training cannot go on; what was saved is named in the message."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the data.
+
+    Attributes
+    ----------
+    file, line
+        Where it stands; `line` is None when the whole file is meant.
+    what
+        What was found, what was expected and what to do.
+    row
+        Index of the row in its manifest; None when no single row is to blame.
+    """
+
+    file: str
+    line: int | None
+    what: str
+    row: int | None = None
+
+    def __str__(self) -> str:
+        """Give `file:line: what`."""
+        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+class DataError(SpeechxferError):
+    """A manifest or its audio is wrong; `problems` holds all that was found, not the first only."""
+
+    SHOWN = 20
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        lines = [str(problem) for problem in self.problems[: self.SHOWN]]
+        if len(self.problems) > self.SHOWN:
+            lines.append(f"... and {len(self.problems) - self.SHOWN} more")
+        count = len(self.problems)
+        return f"{count} problem{'s' if count != 1 else ''} in the data:\n" + "\n".join(lines)

@@ -1,0 +1,39 @@
+"""How good is it, for whom, and how sure can one be: numbers only."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "ErrorCounts": "speechxfer.evaluation.metrics",
+    "SetScores": "speechxfer.evaluation.scoring",
+    "as_items": "speechxfer.evaluation.scoring",
+    "bootstrap_interval": "speechxfer.evaluation.significance",
+    "character_errors": "speechxfer.evaluation.metrics",
+    "evaluate": "speechxfer.evaluation.scoring",
+    "group_rows": "speechxfer.evaluation.groups",
+    "score_set": "speechxfer.evaluation.scoring",
+    "total": "speechxfer.evaluation.metrics",
+    "word_errors": "speechxfer.evaluation.metrics",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.evaluation.groups import group_rows as group_rows
+    from speechxfer.evaluation.metrics import ErrorCounts as ErrorCounts
+    from speechxfer.evaluation.metrics import character_errors as character_errors
+    from speechxfer.evaluation.metrics import total as total
+    from speechxfer.evaluation.metrics import word_errors as word_errors
+    from speechxfer.evaluation.scoring import SetScores as SetScores
+    from speechxfer.evaluation.scoring import as_items as as_items
+    from speechxfer.evaluation.scoring import evaluate as evaluate
+    from speechxfer.evaluation.scoring import score_set as score_set
+    from speechxfer.evaluation.significance import bootstrap_interval as bootstrap_interval
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,85 @@
+"""References and hypotheses in, counts per utterance out; rates are derived from summed counts and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jiwer
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class ErrorCounts:
+    """Edits between reference and hypothesis, of words or characters."""
+
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+
+    @property
+    def errors(self) -> int:
+        """All edits."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def reference_length(self) -> int:
+        """Words or characters of the reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def rate(self) -> float | None:
+        """Errors per reference word or character; None without any."""
+        return self.errors / self.reference_length if self.reference_length else None
+
+    def to_dict(self) -> dict[str, int]:
+        """Give the four counts by name."""
+        return asdict(self)
+
+
+def total(counts: Iterable[ErrorCounts]) -> ErrorCounts:
+    """Sum counts; the rate of the sum is the rate of the set."""
+    rows = [(c.hits, c.substitutions, c.deletions, c.insertions) for c in counts]
+    return ErrorCounts(*(sum(column) for column in zip(*rows, strict=True))) if rows else ErrorCounts()
+
+
+def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
+    """Count word errors per utterance (jiwer's alignment); an empty reference counts its insertions."""
+    return _errors(references, hypotheses, jiwer.process_words, lambda text: len(text.split()))
+
+
+def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
+    """Count character errors per utterance, spaces included (jiwer's alignment)."""
+    return _errors(references, hypotheses, jiwer.process_characters, len)
+
+
+def _errors(
+    references: Sequence[str], hypotheses: Sequence[str], process: Callable[..., Any], length: Callable[[str], int]
+) -> list[ErrorCounts]:
+    counts = [ErrorCounts(insertions=length(hypothesis)) for hypothesis in hypotheses]
+    spoken = [row for row, reference in enumerate(references) if reference.split()]
+    if spoken:
+        output = process([references[row] for row in spoken], [hypotheses[row] for row in spoken])
+        for row, chunks in zip(spoken, output.alignments, strict=True):
+            edits = {"equal": 0, "substitute": 0, "delete": 0, "insert": 0}
+            for chunk in chunks:
+                edits[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+            counts[row] = ErrorCounts(*edits.values())
+    return counts
+
+
+def confusion(references: Sequence[int], hypotheses: Sequence[int], num_labels: int) -> npt.NDArray[np.int64]:
+    """Count `[true label, recognised label]`."""
+    matrix = np.zeros((num_labels, num_labels), dtype=np.int64)
+    np.add.at(matrix, (np.asarray(references, dtype=int), np.asarray(hypotheses, dtype=int)), 1)
+    return matrix
+
+
+def macro_f1(matrix: npt.NDArray[np.int64]) -> float:
+    """Give the mean F1 over the labels that occur in the references."""
+    hits, recognised, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    f1 = 2 * hits / np.maximum(recognised + true, 1)
+    return float(f1[true > 0].mean())

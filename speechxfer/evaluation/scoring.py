@@ -1,0 +1,226 @@
+"""A model and a set in, scores out: numbers only. Training scores dev and test through `score_set`, users through `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechxfer.data import TARGET_COLUMN, Manifest, check_sets, normalise, parse_manifest
+from speechxfer.decoding import classify, recognise
+from speechxfer.evaluation.groups import GroupSpec, group_rows
+from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, total, word_errors
+from speechxfer.evaluation.significance import bootstrap_interval
+from speechxfer.features import FeatureSource, Item
+from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_precision, load_model
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """What a model did on one set.
+
+    Attributes
+    ----------
+    scores
+        The set's entry in `report.json`.
+    answers
+        Per utterance: text recognised, or label.
+    blank_share
+        Share of blank frames of a CTC model; 0 for a classifier.
+    """
+
+    scores: dict[str, Any]
+    answers: list[str]
+    blank_share: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """What training minimises on dev: CER, or 1 - accuracy."""
+        return float(self.scores["cer"]) if "cer" in self.scores else 1 - float(self.scores["accuracy"])
+
+
+def evaluate(
+    model: SpeechModel | str | Path,
+    manifest: Manifest | str | Path,
+    *,
+    groups: GroupSpec | None = None,
+    on_bad_row: str = "error",
+    device: str = "auto",
+    precision: str = "auto",
+    batch_seconds: float = 64.0,
+) -> SetScores:
+    """Score a saved model on a set.
+
+    Parameters
+    ----------
+    model
+        Loaded, or its directory.
+    manifest
+        Read, or `file` or `file[column=value]`.
+    groups
+        See `speechxfer.evaluation.group_rows`.
+    on_bad_row
+        `error` or `skip`.
+    device, precision
+        `auto`, or a torch device; `auto`, `fp32` or `bf16`.
+    batch_seconds
+        Upper bound of padded audio in one forward.
+
+    Returns
+    -------
+    SetScores
+        Scores with 95 % intervals over speakers, per group, and every answer.
+
+    Raises
+    ------
+    DataError
+        With all problems of the manifest and its audio.
+    ModelError
+        If the directory holds no fine-tuned model.
+    """
+    speech_model = model if isinstance(model, SpeechModel) else load_model(model)
+    read = manifest if isinstance(manifest, Manifest) else parse_manifest(manifest)
+    checked, skipped = check_sets({"set": read}, speech_model.task, on_bad_row, speech_model.normaliser)
+    where = choose_device(device)
+    exactness = choose_precision(precision, where)
+    speech_model.model.requires_grad_(False)
+    split = SplitModel(speech_model.model, speech_model.family).to(where)
+    source = FeatureSource(split, speech_model.frontend, None, exactness, batch_seconds=batch_seconds)
+    result = score_set(split, source, speech_model, checked["set"], exactness, groups)
+    if skipped:
+        result.scores["skipped"] = len({(problem.file, problem.line) for problem in skipped})
+    return result
+
+
+def as_items(manifest: Manifest, view: int | None = None, speed: float = 1.0) -> list[Item]:
+    """Give a checked manifest's utterances as items of one view."""
+    seconds = manifest.columns["duration"]
+    return [Item(utterance, float(seconds[row]) / speed, view) for row, utterance in enumerate(manifest)]
+
+
+def score_set(
+    split: SplitModel,
+    source: FeatureSource,
+    speech_model: SpeechModel,
+    manifest: Manifest,
+    precision: str,
+    groups: GroupSpec | None = None,
+    *,
+    intervals: bool = True,
+) -> SetScores:
+    """Score a set whose rows are checked.
+
+    Parameters
+    ----------
+    split, source
+        The model with its cut, and where its features come from.
+    speech_model
+        Task, vocabulary or labels, and normaliser.
+    manifest
+        With a `duration` column, see `speechxfer.data.check_sets`.
+    precision
+        Of the suffix.
+    groups
+        See `group_rows`.
+    intervals
+        False leaves out groups and intervals, as for dev in each epoch.
+
+    Returns
+    -------
+    SetScores
+        The set's scores.
+    """
+    features = source.features(as_items(manifest))
+    targets = manifest.columns[TARGET_COLUMN[speech_model.task]]
+    blocks = _blocks(manifest)
+    if speech_model.task == "ctc":
+        assert speech_model.vocabulary is not None
+        recognised = recognise(split, features, speech_model.vocabulary, precision)
+        answers = [item.segment.text for item in recognised]
+        frames = [item.input_length for item in features]
+        blank = float(np.average([item.blank_share for item in recognised], weights=frames))
+        per_row = _TextRows(targets, answers, speech_model.normaliser)
+    else:
+        best = classify(split, features, precision).argmax(dim=-1).tolist()
+        answers = [speech_model.labels[number] for number in best]
+        blank = 0.0
+        per_row = _LabelRows(targets, answers, speech_model.labels)  # type: ignore[assignment]
+    everything = list(range(len(manifest)))
+    scores = per_row.scores(everything, blocks if intervals else None)
+    if intervals:
+        scores["interval_blocks"] = "speaker" if any(manifest.columns.get("speaker", [])) else "utterance"
+        scores["groups"] = {
+            name: {group: per_row.scores(rows, blocks) for group, rows in members.items()}
+            for name, members in group_rows(manifest, groups).items()
+        }
+        scores.update(per_row.details())
+    return SetScores(scores, answers, blank)
+
+
+def _blocks(manifest: Manifest) -> list[str]:
+    """Name each row's block: its speaker, or itself where the speaker is unknown."""
+    speakers = manifest.columns.get("speaker", [""] * len(manifest))
+    return [speaker or f"row {row}" for row, speaker in enumerate(speakers)]
+
+
+class _TextRows:
+    """Errors of each row of a CTC set."""
+
+    def __init__(self, references: Sequence[str], answers: Sequence[str], normaliser: str) -> None:
+        self._normaliser = normaliser
+        normalised = (
+            [normalise(text, normaliser) for text in references],
+            [normalise(text, normaliser) for text in answers],
+        )
+        self._words = word_errors(*normalised)
+        self._characters = character_errors(*normalised)
+        self._unnormalised = word_errors([normalise(text, "none") for text in references], answers)
+
+    def scores(self, rows: Sequence[int], blocks: Sequence[str] | None) -> dict[str, Any]:
+        words, characters = ([counts[row] for row in rows] for counts in (self._words, self._characters))
+        scores: dict[str, Any] = {"utterances": len(rows), "wer": total(words).rate, "cer": total(characters).rate}
+        scores["counts"] = {"words": total(words).to_dict(), "characters": total(characters).to_dict()}
+        if blocks is not None:
+            own = [blocks[row] for row in rows]
+            for name, counts in (("wer", words), ("cer", characters)):
+                scores[f"{name}_interval"] = _ratio_interval(counts, own)
+        return scores
+
+    def details(self) -> Mapping[str, Any]:
+        return {"normaliser": self._normaliser, "wer_unnormalised": total(self._unnormalised).rate}
+
+
+def _ratio_interval(counts: Sequence[ErrorCounts], blocks: Sequence[str]) -> tuple[float, float] | None:
+    return bootstrap_interval([c.errors for c in counts], [c.reference_length for c in counts], blocks)
+
+
+class _LabelRows:
+    """Hits of each row of a classification set; a label the model does not know counts as an error."""
+
+    def __init__(self, references: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> None:
+        self._names = [*labels, *sorted(set(references) - set(labels))]
+        numbers = {label: number for number, label in enumerate(self._names)}
+        self._references = [numbers[label] for label in references]
+        self._answers = [numbers[label] for label in answers]
+
+    def _matrix(self, rows: Sequence[int]) -> Any:
+        return confusion([self._references[row] for row in rows], [self._answers[row] for row in rows], len(self._names))
+
+    def scores(self, rows: Sequence[int], blocks: Sequence[str] | None) -> dict[str, Any]:
+        hits = [int(self._references[row] == self._answers[row]) for row in rows]
+        scores: dict[str, Any] = {
+            "utterances": len(rows),
+            "accuracy": sum(hits) / len(hits),
+            "macro_f1": macro_f1(self._matrix(rows)),
+        }
+        scores["counts"] = {"correct": sum(hits), "wrong": len(hits) - sum(hits)}
+        if blocks is not None:
+            scores["accuracy_interval"] = bootstrap_interval(hits, [1] * len(hits), [blocks[row] for row in rows])
+        return scores
+
+    def details(self) -> Mapping[str, Any]:
+        matrix = self._matrix(range(len(self._references)))
+        return {"confusion": {"labels": self._names, "true_by_recognised": matrix.tolist()}}

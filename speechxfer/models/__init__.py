@@ -1,0 +1,53 @@
+"""Pretrained models, their heads, and the cut between what is frozen and what trains."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "autocast": "speechxfer.models.compute",
+    "choose_device": "speechxfer.models.compute",
+    "choose_precision": "speechxfer.models.compute",
+    "Cut": "speechxfer.models.split",
+    "EncoderHeadConfig": "speechxfer.models.encoder_head",
+    "EncoderHeadModel": "speechxfer.models.encoder_head",
+    "FeatureBatch": "speechxfer.models.split",
+    "Features": "speechxfer.models.split",
+    "Frontend": "speechxfer.models.frontend",
+    "PooledClassificationHead": "speechxfer.models.heads",
+    "SpeechModel": "speechxfer.models.save_load",
+    "SplitModel": "speechxfer.models.split",
+    "collate": "speechxfer.models.split",
+    "describe_trainable": "speechxfer.models.freeze",
+    "load_model": "speechxfer.models.save_load",
+    "new_head": "speechxfer.models.save_load",
+    "set_trainable": "speechxfer.models.freeze",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.models.compute import autocast as autocast
+    from speechxfer.models.compute import choose_device as choose_device
+    from speechxfer.models.compute import choose_precision as choose_precision
+    from speechxfer.models.encoder_head import EncoderHeadConfig as EncoderHeadConfig
+    from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
+    from speechxfer.models.freeze import describe_trainable as describe_trainable
+    from speechxfer.models.freeze import set_trainable as set_trainable
+    from speechxfer.models.frontend import Frontend as Frontend
+    from speechxfer.models.heads import PooledClassificationHead as PooledClassificationHead
+    from speechxfer.models.save_load import SpeechModel as SpeechModel
+    from speechxfer.models.save_load import load_model as load_model
+    from speechxfer.models.save_load import new_head as new_head
+    from speechxfer.models.split import Cut as Cut
+    from speechxfer.models.split import FeatureBatch as FeatureBatch
+    from speechxfer.models.split import Features as Features
+    from speechxfer.models.split import SplitModel as SplitModel
+    from speechxfer.models.split import collate as collate
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,40 @@
+"""Where and how exactly a model computes: names such as `auto` in, a torch device and an autocast context out."""
+
+from __future__ import annotations
+
+import torch
+
+from speechxfer.errors import ModelError
+
+
+def choose_device(name: str) -> torch.device:
+    """Give the device of this name; `auto` is the GPU where there is one.
+
+    Raises
+    ------
+    ModelError
+        If there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Give `fp32` or `bf16`; `auto` is bf16 where the hardware multiplies it natively."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if device.type == "cpu" and native else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Give the context in which a forward of this precision runs."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,96 @@
+"""Heads: hidden states `[batch, frames, width]` and true lengths `[batch]` in, logits out; padding never changes a result.
+
+All heads compute in fp32, whatever the autocast around them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearCtcHead(nn.Module):
+    """One linear layer per frame: logits `[batch, frames, vocabulary]`."""
+
+    def __init__(self, width: int, vocab_size: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(width, vocab_size)
+
+    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Give logits per frame."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.output(self.dropout(hidden.float()))
+
+
+class BlstmCtcHead(nn.Module):
+    """Two bidirectional LSTM layers and a linear layer (the ASR head of SUPERB): logits `[batch, frames, vocabulary]`.
+
+    The backward direction runs over each clip reversed by its own length, so that it never starts in the padding; on a CPU
+    this is several times faster than packed sequences.
+    """
+
+    NUM_LAYERS = 2
+
+    def __init__(self, width: int, hidden_size: int, vocab_size: int, dropout: float) -> None:
+        super().__init__()
+        widths = [width] + [2 * hidden_size] * (self.NUM_LAYERS - 1)
+        self.forwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in widths)
+        self.backwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in widths)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(2 * hidden_size, vocab_size)
+
+    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Give logits per frame."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            hidden = hidden.float()
+            order = _reversal(lengths, hidden.shape[1])
+            for ahead, back in zip(self.forwards, self.backwards, strict=True):
+                hidden = self.dropout(hidden)
+                hidden = torch.cat([ahead(hidden)[0], _reorder(back(_reorder(hidden, order))[0], order)], dim=-1)
+            return self.output(self.dropout(hidden))
+
+
+def _reversal(lengths: Tensor, num_frames: int) -> Tensor:
+    """Give frame indices `[batch, frames]` that reverse each clip within its length and leave the padding in place."""
+    frames = torch.arange(num_frames, device=lengths.device)
+    reversed_frames = lengths[:, None] - 1 - frames
+    return torch.where(reversed_frames >= 0, reversed_frames, frames)
+
+
+def _reorder(hidden: Tensor, order: Tensor) -> Tensor:
+    return hidden.gather(1, order[..., None].expand_as(hidden))
+
+
+class PooledClassificationHead(nn.Module):
+    """Mean over a clip's own frames, standardised, then one linear layer: logits `[batch, labels]`.
+
+    The mean and spread of the training clips are buffers (see `standardise`), so that one learning rate suits every encoder.
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+
+    def __init__(self, width: int, num_labels: int, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("feature_mean", torch.zeros(width))
+        self.register_buffer("feature_scale", torch.ones(width))
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(width, num_labels)
+
+    @staticmethod
+    def pool(hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Give the mean over each clip's true frames, `[batch, width]`."""
+        real = (torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None])[..., None]
+        return hidden.masked_fill(~real, 0.0).sum(dim=1) / lengths[:, None]
+
+    def standardise(self, pooled: Tensor) -> None:
+        """Take mean and spread from pooled training clips `[clips, width]`."""
+        self.feature_mean.copy_(pooled.mean(dim=0))
+        self.feature_scale.copy_(pooled.std(dim=0, correction=0).clamp_min(1e-5))
+
+    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Give logits per clip."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            pooled = (self.pool(hidden.float(), lengths) - self.feature_mean) / self.feature_scale
+            return self.output(self.dropout(pooled))

@@ -1,0 +1,243 @@
+"""Model directories in, `SpeechModel` out, and back. Loading is strict: safetensors only, nothing missing, nothing left over.
+
+A pretrained directory gives an encoder under a new head; a directory saved by speechxfer gives the model as it was saved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import WhisperConfig
+from transformers.utils import logging as transformers_logging
+
+from speechxfer.data import Vocabulary
+from speechxfer.errors import ModelError
+from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
+from speechxfer.models.families import WHISPER, Family
+from speechxfer.models.frontend import Frontend
+
+_ENCODER_PREFIXES = ("model.encoder.", "encoder.")
+
+
+@dataclass(frozen=True)
+class SpeechModel:
+    """A model with all that is needed to use it.
+
+    Attributes
+    ----------
+    model
+        Takes the frontend's output, padded and batched.
+    family
+        Its entry.
+    frontend
+        From samples to inputs.
+    task
+        `ctc` or `classification`.
+    vocabulary
+        Of a CTC model; None otherwise.
+    labels
+        Of a classifier, by number; empty otherwise.
+    normaliser
+        Name of the text normaliser its training texts went through.
+    """
+
+    model: EncoderHeadModel
+    family: Family
+    frontend: Frontend
+    task: str
+    vocabulary: Vocabulary | None
+    labels: tuple[str, ...]
+    normaliser: str
+
+    def save(self, directory: Path) -> None:
+        """Write a directory that `load_model` and, after `import speechxfer.auto`, transformers load."""
+        self.model.config.speechxfer = {"normaliser": self.normaliser}
+        with _no_progress_bar():
+            self.model.save_pretrained(directory)
+        self.frontend.save(directory)
+        if self.vocabulary:
+            self.vocabulary.save(directory)
+
+
+def new_head(
+    directory: str | Path,
+    task: str,
+    *,
+    vocabulary: Vocabulary | None = None,
+    labels: Sequence[str] = (),
+    head: str = "linear",
+    head_hidden_size: int = 320,
+    head_dropout: float = 0.0,
+    normaliser: str = "basic",
+    random_encoder: bool = False,
+) -> SpeechModel:
+    """Put a new head on a pretrained encoder.
+
+    Parameters
+    ----------
+    directory
+        A Whisper model in the directory format of transformers, complete or encoder only.
+    task
+        `ctc` (needs `vocabulary`) or `classification` (needs `labels`).
+    vocabulary, labels
+        What the head tells apart.
+    head, head_hidden_size, head_dropout
+        Its kind and size.
+    normaliser
+        The text normaliser of the training texts.
+    random_encoder
+        Take the pretrained shape, but not its weights: the control that shows what transfer is worth.
+
+    Returns
+    -------
+    SpeechModel
+        In fp32, on the CPU; the head starts random.
+
+    Raises
+    ------
+    ModelError
+        If the directory is not a usable model; the message names what is missing.
+    """
+    path, config = _read_config(directory)
+    if config.get("model_type") == EncoderHeadConfig.model_type:
+        encoder_config = config["encoder"]
+    elif config.get("model_type") == WHISPER.name:
+        encoder_config = WhisperConfig(**config).to_dict()
+    else:
+        raise ModelError(f"{path}: model_type is {config.get('model_type')!r}; supported: whisper")
+    own_config = EncoderHeadConfig(
+        encoder=encoder_config,
+        task=task,
+        head=head,
+        head_hidden_size=head_hidden_size,
+        head_dropout=head_dropout,
+        vocab_size=len(vocabulary) if vocabulary else 1,
+        id2label=dict(enumerate(labels)) or None,
+        label2id={label: number for number, label in enumerate(labels)} or None,
+    )
+    model = EncoderHeadModel(own_config)
+    if not random_encoder:
+        _load_strictly(model.encoder, _encoder_weights(_read_weights(path)), path)
+    return SpeechModel(model, WHISPER, Frontend.load(path, WHISPER), task, vocabulary, tuple(labels), normaliser)
+
+
+def load_model(directory: str | Path) -> SpeechModel:
+    """Load a model that speechxfer saved.
+
+    Parameters
+    ----------
+    directory
+        Such as `runs/x/model`; a run's own directory is taken for the `model/` in it.
+
+    Returns
+    -------
+    SpeechModel
+        In fp32, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        If the directory is missing, incomplete, or holds a pretrained model without a head of ours.
+    """
+    if (Path(directory) / "model" / "config.json").is_file():
+        directory = Path(directory) / "model"
+    path, config = _read_config(directory)
+    if config.get("model_type") != EncoderHeadConfig.model_type:
+        kind = config.get("model_type")
+        raise ModelError(f"{path}: a pretrained {kind} model without a head of ours; put one on it with `speechxfer finetune`")
+    own_config = EncoderHeadConfig.from_dict(config)
+    model = EncoderHeadModel(own_config)
+    _load_strictly(model, _read_weights(path), path)
+    labels = tuple(label for _, label in sorted((own_config.id2label or {}).items()))
+    return SpeechModel(
+        model.eval(),
+        WHISPER,
+        Frontend.load(path, WHISPER),
+        own_config.task,
+        Vocabulary.load(path) if own_config.task == "ctc" else None,
+        labels if own_config.task == "classification" else (),
+        getattr(own_config, "speechxfer", {}).get("normaliser", "none"),
+    )
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Silence transformers' own bar for shards: there is one, and it takes no time."""
+    enabled = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            transformers_logging.enable_progress_bar()
+
+
+def _read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
+    path = Path(directory)
+    if not path.is_dir():
+        parent = path.parent if path.parent.is_dir() else Path()
+        beside = sorted(child.name for child in parent.iterdir() if (child / "config.json").is_file())
+        raise ModelError(f"{path}: no such model directory" + (f"; beside it: {', '.join(beside)}" if beside else ""))
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: not a model directory, config.json is missing") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path / 'config.json'}: not readable as JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{path / 'config.json'}: expected an object, found {type(config).__name__}")
+    return path, config
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Read all tensors of `model.safetensors`, or of the parts its index names, as fp32."""
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        files = [path / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]
+    else:
+        files = [path / "model.safetensors"]
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        if not file.is_file():
+            pickles = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+            found = f"; {', '.join(pickles)} is a pickle and is not opened: convert it to safetensors" if pickles else ""
+            raise ModelError(f"{path}: {file.name} is missing{found}")
+        try:
+            with safe_open(file, framework="pt") as opened:
+                tensors |= {name: _as_fp32(opened.get_tensor(name)) for name in opened.keys()}
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{file}: not a whole safetensors file: {error}") from None
+    return tensors
+
+
+def _as_fp32(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+
+
+def _encoder_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _ENCODER_PREFIXES:
+        if any(name.startswith(prefix) for name in tensors):
+            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {}
+
+
+def _load_strictly(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    complaints = [f"missing: {name}" for name in expected.keys() - found.keys()]
+    complaints += [f"unexpected: {name}" for name in found.keys() - expected.keys()]
+    complaints += [
+        f"{name} has shape {found[name]}, expected {shape}" for name, shape in expected.items() if found.get(name, shape) != shape
+    ]
+    if complaints:
+        shown = "\n  ".join(sorted(complaints)[:10]) + ("\n  ..." if len(complaints) > 10 else "")
+        raise ModelError(f"{path}: the weights do not fit the configuration, {len(complaints)} complaint(s):\n  {shown}")
+    module.load_state_dict(tensors, strict=True)

@@ -1,0 +1,66 @@
+"""The length-adaptive Whisper encoder: log-mel `[batch, mels, mel frames]` in, hidden states `[batch, frames, width]` out.
+
+The stock encoder insists on 30 s of mel frames and attends to the silence it is padded with. This one takes the frames there
+are: positions are sliced from the start, and where clips of different length share a batch, the padding is masked as
+attention keys. The cost is then in proportion to the audio.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import WhisperConfig
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.whisper.modeling_whisper import WhisperEncoder, sinusoids
+
+
+class AdaptiveWhisperEncoder(WhisperEncoder):
+    """Whisper's encoder with its forward replaced; weights and names are the stock encoder's."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__(config)
+        # transformers skips this part of the initialisation for classes that live outside of it.
+        with torch.no_grad():
+            self.embed_positions.weight.copy_(sinusoids(*self.embed_positions.weight.shape))
+
+    def forward(self, input_features: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> BaseModelOutput:
+        """Encode log-mel features of any even length up to the trained 30 s.
+
+        Parameters
+        ----------
+        input_features
+            float `[batch, mels, mel frames]`; padding must be zeros, and each clip's own length even, or the strided
+            convolution would see the padding.
+        attention_mask
+            int `[batch, mel frames]`, 1 on real frames; None when none is padded.
+
+        Returns
+        -------
+        BaseModelOutput
+            `last_hidden_state` `[batch, mel frames / 2, width]`; rows beyond a clip's own length mean nothing.
+
+        Raises
+        ------
+        ValueError
+            If the input is longer than the positions the model has.
+        """
+        hidden = nn.functional.gelu(self.conv1(input_features))
+        hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)
+        num_frames = hidden.shape[1]
+        if num_frames > self.max_source_positions:
+            raise ValueError(f"{num_frames} frames, but the model has {self.max_source_positions} positions")
+        hidden = hidden + self.embed_positions.weight[:num_frames]
+        hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)
+        key_mask = _key_mask(attention_mask)
+        for layer in self.layers:
+            hidden = layer(hidden, key_mask)
+        return BaseModelOutput(last_hidden_state=self.layer_norm(hidden))
+
+
+def _key_mask(attention_mask: Tensor | None) -> Tensor | None:
+    """Give the boolean mask `[batch, 1, 1, frames]` of real keys, or None if all are: unmasked attention is faster."""
+    if attention_mask is None or bool(attention_mask.all()):
+        return None
+    return attention_mask[:, ::2].to(torch.bool)[:, None, None, :]

@@ -1,0 +1,267 @@
+"""The recipe: YAML and `section.key=value` overrides in, one strict typed `Recipe` out.
+
+All scalars are read as text and the declared types decide what they mean, so that `1e-4` is a number and the language
+code `no` is not False. Every problem is reported at once, with the nearest valid key. Only the form is checked here; whether
+values fit model and data is checked by the room that uses them, before anything runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from speechxfer.errors import RecipeError
+
+_TRAINS = r"^(head|encoder|all|top:[1-9]\d*)$"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Trains = Annotated[str, Field(pattern=_TRAINS)]
+"""What trains: `head`, `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or `all`."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, values: Any) -> Any:
+        """Treat `key:` and `key: null` as not given; the YAML loader hands over text only."""
+        if isinstance(values, Mapping):
+            return {key: value for key, value in values.items() if value not in ("", "null", "~", None)}
+        return values
+
+
+class ModelSection(_Section):
+    """The pretrained model, what of it trains, and the head put on it."""
+
+    path: str
+    train: Trains = "head"
+    head: Literal["linear", "blstm"] = "linear"
+    head_hidden_size: Annotated[int, Field(ge=1)] = 320
+    head_dropout: Probability = 0.0
+
+
+class WhisperSection(_Section):
+    """How Whisper's encoder treats audio shorter than its 30 s window."""
+
+    context: Literal["adaptive"] = "adaptive"
+
+
+class DataSection(_Section):
+    """Which rows are trained on, chosen by and tested on."""
+
+    train: str
+    dev: str | None = None
+    test: str | None = None
+    groups: Mapping[str, bool | Annotated[list[float], BeforeValidator(_as_list)]] | None = None
+    on_bad_row: Literal["error", "skip"] = "error"
+    split_by: Literal["speaker", "call", "id"] | None = None
+    normaliser: Literal["basic", "none"] = "basic"
+
+
+class StoreSection(_Section):
+    """Where and how exactly frozen features are kept."""
+
+    enabled: bool = True
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+
+
+class NoiseSection(_Section):
+    """Additive noise from recordings listed in a manifest, at a random signal-to-noise ratio."""
+
+    manifest: str
+    probability: Probability = 0.5
+    snr_db: tuple[float, float] = (5.0, 20.0)
+
+
+class AugmentSection(_Section):
+    """Changes to the training audio (once per view) and to its features (each time they are used)."""
+
+    views: Annotated[int, Field(ge=1)] = 1
+    speed: Annotated[list[Annotated[float, Field(gt=0.5, lt=2)]], BeforeValidator(_as_list)] = Field(
+        default_factory=lambda: [1.0], min_length=1
+    )
+    noise: NoiseSection | None = None
+    time_masks: Annotated[int, Field(ge=0)] = 0
+    time_mask_frames: Annotated[int, Field(ge=1)] = 10
+    time_mask_share: Probability = 0.2
+    feature_masks: Annotated[int, Field(ge=0)] = 0
+    feature_mask_width: Annotated[int, Field(ge=1)] = 32
+
+
+class StageSection(_Section):
+    """One stage of training; what is not given here comes from `model.train` and `training`."""
+
+    train: Trains | None = None
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    head_learning_rate: Positive | None = None
+    encoder_learning_rate: Positive | None = None
+
+
+class TrainingSection(_Section):
+    """Length, rates and batches of the training."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    stages: list[StageSection] = Field(default_factory=list)
+    batch_seconds: Positive = 64.0
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    head_learning_rate: Positive = 1e-3
+    encoder_learning_rate: Positive = 5e-5
+    warmup_share: Probability = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_grad_norm: Positive = 1.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    patience: Annotated[int, Field(ge=1)] | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+    seed: int = 0
+    trackers: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+
+
+class ProofSection(_Section):
+    """What the result is compared with."""
+
+    control: Literal["none", "scratch"] = "none"
+
+
+class Recipe(_Section):
+    """A run is a function of recipe, data and seed.
+
+    Attributes
+    ----------
+    task
+        `ctc` learns text, `classification` learns labels.
+    """
+
+    task: Literal["ctc", "classification"]
+    model: ModelSection
+    data: DataSection
+    whisper: WhisperSection = Field(default_factory=WhisperSection)
+    store: StoreSection = Field(default_factory=StoreSection)
+    augment: AugmentSection = Field(default_factory=AugmentSection)
+    training: TrainingSection = Field(default_factory=TrainingSection)
+    proof: ProofSection = Field(default_factory=ProofSection)
+
+    @field_validator("model")
+    @classmethod
+    def _head_fits_task(cls, model: ModelSection, info: Any) -> ModelSection:
+        if info.data.get("task") == "classification" and model.head == "blstm":
+            raise ValueError("a blstm head is for task ctc; use head: linear for classification")
+        return model
+
+    def stages(self) -> list[StageSection]:
+        """Give the stages to run, every value filled in."""
+        default = StageSection(
+            train=self.model.train,
+            epochs=self.training.epochs,
+            head_learning_rate=self.training.head_learning_rate,
+            encoder_learning_rate=self.training.encoder_learning_rate,
+        )
+        return [default.model_copy(update=stage.model_dump(exclude_none=True)) for stage in self.training.stages] or [default]
+
+    def to_yaml(self) -> str:
+        """Give the whole recipe as YAML that `read_recipe` reads back as an equal recipe."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False)
+
+
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply overrides.
+
+    Parameters
+    ----------
+    path
+        YAML file with the sections of `Recipe`.
+    overrides
+        `section.key=value` each; the last one given wins.
+
+    Returns
+    -------
+    Recipe
+        The checked recipe; relative data paths in it are taken as given (relative to the working directory).
+
+    Raises
+    ------
+    RecipeError
+        Listing every unknown key (with the nearest valid one), missing key and value of the wrong type.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        tree = yaml.load(text, Loader=yaml.BaseLoader)
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot read the recipe: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: expected sections such as `model:` and `data:`, found {type(tree).__name__}")
+    problems = [problem for override in overrides if (problem := _apply(tree, override))]
+    try:
+        recipe = Recipe.model_validate(tree)
+    except ValidationError as error:
+        problems += [_explain(detail) for detail in error.errors()]
+    if problems:
+        raise RecipeError(f"{path}: {len(problems)} problem(s) in the recipe:\n" + "\n".join(problems))
+    return recipe
+
+
+def _apply(tree: dict[str, Any], override: str) -> str | None:
+    """Set one `section.key=value` in the tree; give the problem if it cannot be done."""
+    name, equals, text = override.partition("=")
+    if not equals or not name:
+        return f"  {override}: expected section.key=value"
+    try:
+        value = yaml.load(text, Loader=yaml.BaseLoader) if text else ""
+    except yaml.YAMLError:
+        value = text
+    *sections, key = name.split(".")
+    place: Any = tree
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            return f"  {override}: `{section}` is a value, not a section"
+    place[key] = value
+    return None
+
+
+def _explain(detail: Any) -> str:
+    """Turn one pydantic error into a line a user can act on."""
+    location = [part for part in detail["loc"] if part not in ("bool", "function-before[_as_list(), list[float]]")]
+    name = ".".join(map(str, location))
+    if detail["type"] == "extra_forbidden":
+        known = sorted(_keys_beside(location))
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        parent = ".".join(map(str, location[:-1]))
+        hint = f"did you mean `{f'{parent}.' if parent else ''}{near[0]}`?" if near else f"known here: {', '.join(known)}"
+        return f"  {name}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"  {name}: missing; give it in the file or as {name}=..."
+    if detail["type"] == "string_pattern_mismatch":
+        return f"  {name}: found {detail['input']!r}, expected head, top:N, encoder or all"
+    return f"  {name}: found {detail['input']!r}: {detail['msg']}"
+
+
+def _keys_beside(location: Iterable[Any]) -> set[str]:
+    """Give the valid keys at the level where `location`'s last part stands."""
+    section: type[BaseModel] = Recipe
+    for part in list(location)[:-1]:
+        if isinstance(part, str) and part in section.model_fields:
+            section = _section_in(section.model_fields[part].annotation) or section
+    return set(section.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """Find the section class inside an annotation such as `list[StageSection]` or `NoiseSection | None`."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next((found for arg in get_args(annotation) if (found := _section_in(arg))), None)

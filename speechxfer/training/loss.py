@@ -1,0 +1,62 @@
+"""Logits and targets in, one loss per utterance out, always in fp32. An infinite loss is reported, never zeroed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def ctc_losses(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:
+    """Give the CTC loss per label of each utterance.
+
+    Parameters
+    ----------
+    logits
+        `[batch, frames, vocabulary]`, the blank first.
+    lengths
+        True frames of each utterance, `[batch]`.
+    targets
+        Symbol numbers of each utterance.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 `[batch]`: negative log-likelihood of the text divided by its number of symbols; infinite where the text does
+        not fit into the frames.
+    """
+    label_lengths = torch.tensor([len(target) for target in targets], device=logits.device)
+    flat = torch.tensor([number for target in targets for number in target], device=logits.device)
+    log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)
+    losses = F.ctc_loss(log_probs, flat, lengths, label_lengths, blank=0, reduction="none")
+    return losses / label_lengths.clamp_min(1)
+
+
+def classification_losses(logits: Tensor, targets: Sequence[int], label_smoothing: float) -> Tensor:
+    """Give the cross-entropy of each utterance.
+
+    Parameters
+    ----------
+    logits
+        `[batch, labels]`.
+    targets
+        Label number of each utterance.
+    label_smoothing
+        Share of the target spread evenly over all labels.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 `[batch]`.
+    """
+    numbers = torch.tensor(targets, device=logits.device)
+    return F.cross_entropy(logits.float(), numbers, reduction="none", label_smoothing=label_smoothing)
+
+
+def fits(num_frames: int, target: Sequence[int]) -> bool:
+    """Tell whether CTC can place a text in so many frames: one per symbol, and one blank between equal neighbours."""
+    repeats = sum(first == second for first, second in pairwise(target))
+    return len(target) + repeats <= num_frames

@@ -1,0 +1,98 @@
+"""What trains, in groups with their own rates: AdamW, linear warm-up, then a cosine to zero; and the running average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from speechxfer.models import SplitModel
+
+
+def make_optimizer(split: SplitModel, head_rate: float, encoder_rate: float, weight_decay: float) -> AdamW:
+    """Give AdamW over what trains.
+
+    Parameters
+    ----------
+    split
+        Its `requires_grad` says what trains.
+    head_rate, encoder_rate
+        Peak learning rates of the head and of the encoder's layers.
+    weight_decay
+        Of matrices; vectors (biases, norms) never decay.
+
+    Returns
+    -------
+    torch.optim.AdamW
+        With up to four groups.
+    """
+    encoder_ids = {id(parameter) for parameter in split.model.get_submodule(split.family.encoder).parameters()}
+    trainable = [parameter for parameter in split.parameters() if parameter.requires_grad]
+    groups = []
+    for in_encoder, rate in ((False, head_rate), (True, encoder_rate)):
+        own = [parameter for parameter in trainable if (id(parameter) in encoder_ids) == in_encoder]
+        for decays in (True, False):
+            parameters = [parameter for parameter in own if (parameter.ndim > 1) == decays]
+            if parameters:
+                groups.append({"params": parameters, "lr": rate, "weight_decay": weight_decay * decays})
+    return AdamW(groups, betas=(0.9, 0.98))
+
+
+def make_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> LambdaLR:
+    """Give a linear warm-up followed by a cosine to zero, stepped once per optimiser step."""
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, total_steps - warmup_steps)))
+
+    return LambdaLR(optimizer, factor)
+
+
+class WeightAverage:
+    """Exponential running average of what trains (Polyak averaging); it is what gets evaluated and saved.
+
+    Parameters
+    ----------
+    split
+        The model under training.
+    decay
+        Weight of the past; in the first steps less, so that the random start is soon forgotten. 0 keeps the raw weights.
+    """
+
+    def __init__(self, split: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self._steps = 0
+        self._parameters: list[Tensor] = (
+            [parameter for parameter in split.parameters() if parameter.requires_grad] if decay else []
+        )
+        self._average: list[Tensor] = [parameter.detach().clone() for parameter in self._parameters]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the weights after an optimiser step."""
+        self._steps += 1
+        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        if self._parameters:
+            torch._foreach_lerp_(self._average, self._parameters, 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Put the average into the model for the duration of a block."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for parameter, average in zip(self._parameters, self._average, strict=True):
+            kept = parameter.clone()
+            parameter.copy_(average)
+            average.copy_(kept)

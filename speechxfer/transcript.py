@@ -1,0 +1,50 @@
+"""Transcript, Segment, Word: text with times and confidence, the same from the decoder to the server.
+
+Times are seconds from the start of the audio file (not of the segment); confidences lie in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word with its time span in seconds and its confidence."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of speech of one channel."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+    words: tuple[Word, ...] = ()
+    channel: int | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All segments of one audio file, in order of time."""
+
+    audio: str
+    duration: float
+    segments: tuple[Segment, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        """The text of all segments, separated by single spaces."""
+        return " ".join(segment.text for segment in self.segments if segment.text)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists and dictionaries, ready for JSON."""
+        return {"text": self.text, **asdict(self)}
