@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from speechxfer.errors import RecipeError
 
 _TRAINS = r"^(head|encoder|all|top:[1-9]\d*)$"
+_NOT_GIVEN = ("", "null", "~", None)
 
 
 def _as_list(value: Any) -> Any:
@@ -31,14 +32,14 @@ Trains = Annotated[str, Field(pattern=_TRAINS)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _empty_means_default(cls, values: Any) -> Any:
         """Treat `key:` and `key: null` as not given; the YAML loader hands over text only."""
         if isinstance(values, Mapping):
-            return {key: value for key, value in values.items() if value not in ("", "null", "~", None)}
+            return {key: value for key, value in values.items() if value not in _NOT_GIVEN}
         return values
 
 
@@ -64,7 +65,7 @@ class DataSection(_Section):
     train: str
     dev: str | None = None
     test: str | None = None
-    groups: Mapping[str, bool | Annotated[list[float], BeforeValidator(_as_list)]] | None = None
+    groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
     on_bad_row: Literal["error", "skip"] = "error"
     split_by: Literal["speaker", "call", "id"] | None = None
     normaliser: Literal["basic", "none"] = "basic"
@@ -93,9 +94,8 @@ class AugmentSection(_Section):
         default_factory=lambda: [1.0], min_length=1
     )
     noise: NoiseSection | None = None
-    time_masks: Annotated[int, Field(ge=0)] = 0
-    time_mask_frames: Annotated[int, Field(ge=1)] = 10
-    time_mask_share: Probability = 0.2
+    time_masks_per_second: Annotated[float, Field(ge=0)] = 0.0
+    time_mask_seconds: Positive = 0.4
     feature_masks: Annotated[int, Field(ge=0)] = 0
     feature_mask_width: Annotated[int, Field(ge=1)] = 32
 
@@ -126,7 +126,7 @@ class TrainingSection(_Section):
     patience: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  # what every random generator takes
     trackers: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
 
 
@@ -201,7 +201,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         tree = yaml.load(text, Loader=yaml.BaseLoader)
     except OSError as error:
         raise RecipeError(f"{path}: cannot read the recipe: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise RecipeError(f"{path}: expected sections such as `model:` and `data:`, found {type(tree).__name__}")
@@ -216,18 +216,23 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _apply(tree: dict[str, Any], override: str) -> str | None:
-    """Set one `section.key=value` in the tree; give the problem if it cannot be done."""
+    """Set one `section.key=value` in the tree; give the problem if it cannot be done.
+
+    A value in brackets, braces or quotes is YAML, as long as it is well-formed; all else, such as a path with ` #`, is text.
+    """
     name, equals, text = override.partition("=")
     if not equals or not name:
         return f"  {override}: expected section.key=value"
     try:
-        value = yaml.load(text, Loader=yaml.BaseLoader) if text else ""
-    except yaml.YAMLError:
+        value = yaml.load(text, Loader=yaml.BaseLoader) if text.lstrip().startswith(tuple("[{'\"")) else text
+    except (yaml.YAMLError, RecursionError):
         value = text
     *sections, key = name.split(".")
     place: Any = tree
     for section in sections:
-        place = place.setdefault(section, {})
+        if place.get(section) in _NOT_GIVEN:
+            place[section] = {}
+        place = place[section]
         if not isinstance(place, dict):
             return f"  {override}: `{section}` is a value, not a section"
     place[key] = value
@@ -236,7 +241,7 @@ def _apply(tree: dict[str, Any], override: str) -> str | None:
 
 def _explain(detail: Any) -> str:
     """Turn one pydantic error into a line a user can act on."""
-    location = [part for part in detail["loc"] if part not in ("bool", "function-before[_as_list(), list[float]]")]
+    location = [part for part in detail["loc"] if part != "bool" and not str(part).startswith("function-before[")]
     name = ".".join(map(str, location))
     if detail["type"] == "extra_forbidden":
         known = sorted(_keys_beside(location))

@@ -19,6 +19,11 @@ from speechxfer.errors import AudioError
 
 Samples = npt.NDArray[np.float32]
 
+# Written times are often rounded up: half a tick of a 100 Hz clock past the end is forgiven, in seconds.
+TOLERANCE = 0.005
+# soundfile asks for the rate of a headerless `.raw` file by a TypeError.
+_UNKNOWN_TO_SOUNDFILE = (soundfile.SoundFileError, TypeError)
+
 
 @dataclass(frozen=True)
 class AudioInfo:
@@ -47,7 +52,7 @@ def probe(path: str) -> AudioInfo:
     try:
         info = soundfile.info(path)
         return AudioInfo(info.samplerate, info.channels, info.frames)
-    except soundfile.SoundFileError:
+    except _UNKNOWN_TO_SOUNDFILE:
         waveform = _decode_with_av(path, 0.0, None)
         return AudioInfo(waveform.sampling_rate, waveform.samples.shape[1], len(waveform.samples))
 
@@ -77,11 +82,11 @@ def read_waveform(path: str, start: float = 0.0, end: float | None = None) -> Wa
             rate = int(file.samplerate)
             first = round(start * rate)
             last = file.frames if end is None else round(end * rate)
-            if first > file.frames or last > file.frames + 1:
+            if max(first, last) > file.frames + TOLERANCE * rate:
                 raise AudioError(f"{path}: asked for {start}-{end} s, but the file ends at {file.frames / rate:.3f} s")
-            file.seek(first)
+            file.seek(min(first, file.frames))
             return Waveform(file.read(max(last - first, 0), dtype="float32", always_2d=True), rate)
-    except soundfile.SoundFileError:
+    except _UNKNOWN_TO_SOUNDFILE:
         return _decode_with_av(path, start, end)
 
 
@@ -93,14 +98,18 @@ def _decode_with_av(path: str, start: float, end: float | None) -> Waveform:
         with av.open(path) as container:
             stream = container.streams.audio[0]
             rate = int(stream.codec_context.sample_rate)
-            if start > 1 and stream.time_base is not None:
-                container.seek(int((start - 1) / stream.time_base), stream=stream)
+            # Time 0 is the first sample that comes out, whatever the container's clock shows there.
+            origin: float | None = None
+            if start > 1:
+                head = next(container.decode(stream), None)
+                origin = head.time if head is not None and stream.time_base is not None else None
+                container.seek(0 if origin is None else int((origin + start - 1) / stream.time_base), stream=stream)
             resampler = av.AudioResampler(format="fltp")
             chunks: list[Samples] = []
             position: int | None = None
             for frame in container.decode(stream):
                 if position is None:
-                    position = round((frame.time or 0.0) * rate)
+                    position = 0 if origin is None else round(((frame.time or 0.0) - origin) * rate)
                 chunks += [np.asarray(part.to_ndarray(), dtype=np.float32) for part in resampler.resample(frame)]
                 if end is not None and position + sum(chunk.shape[1] for chunk in chunks) >= end * rate:
                     break
@@ -111,7 +120,7 @@ def _decode_with_av(path: str, start: float, end: float | None) -> Waveform:
     samples = np.concatenate(chunks, axis=1).T
     first = round(start * rate) - (position or 0)
     last = None if end is None else round(end * rate) - (position or 0)
-    if first > len(samples) or (last is not None and last > len(samples) + 1):
+    if max(first, last or 0) > len(samples) + TOLERANCE * rate:
         raise AudioError(f"{path}: asked for {start}-{end} s, which lies outside the file")
     return Waveform(samples[max(first, 0) : last], rate)
 

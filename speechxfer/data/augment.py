@@ -50,8 +50,10 @@ class WaveformAugmenter:
         if noise and random.random() < noise.probability:
             chosen = self._noises[int(random.integers(len(self._noises)))]
             stretch = _stretch(chosen, waveform.numel(), random)
-            waveform = add_noise(waveform, torch.from_numpy(stretch), torch.tensor(random.uniform(*noise.snr_db)))
-        return np.asarray(waveform.numpy(), dtype=np.float32)
+            snr = torch.tensor(random.uniform(*noise.snr_db))
+            if stretch.any():  # silence cannot be raised to any level
+                waveform = add_noise(waveform, torch.from_numpy(stretch), snr)
+        return np.array(waveform.numpy(), dtype=np.float32)
 
 
 def _generator(seed: int, view: int, utterance_id: str) -> np.random.Generator:

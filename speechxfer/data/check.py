@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from speechxfer.data.audio import AudioInfo, probe
+from speechxfer.data.audio import TOLERANCE, AudioInfo, probe
 from speechxfer.data.manifest import Manifest, missing_column
 from speechxfer.data.text import normalise
 from speechxfer.errors import AudioError, DataError, Problem
@@ -44,7 +44,8 @@ def check_sets(
     """
     infos = _probe_files([path for manifest in sets.values() for path in _paths(manifest)])
     problems = {name: list(_problems(manifest, task, normaliser, infos)) for name, manifest in sets.items()}
-    found = [problem for part in problems.values() for problem in part]
+    # Sets that are parts of one file all name its broken rows.
+    found = list(dict.fromkeys(problem for part in problems.values() for problem in part))
     unskippable = [problem for problem in found if problem.row is None and problem.what.startswith("no column")]
     if unskippable or (found and on_bad_row == "error"):
         raise DataError(found)
@@ -80,7 +81,6 @@ def _problems(manifest: Manifest, task: str, normaliser: str, infos: Mapping[str
     target = TARGET_COLUMN[task]
     if target not in manifest.columns:
         yield missing_column(manifest, target)
-        return
     counts = Counter(manifest.columns["id"])
     first_seen: dict[str, int] = {}
     for row, utterance in enumerate(manifest):
@@ -88,8 +88,8 @@ def _problems(manifest: Manifest, task: str, normaliser: str, infos: Mapping[str
             first = first_seen.setdefault(utterance.id, row)
             if first != row:
                 yield manifest.problem(row, f"id {utterance.id!r} stands already on line {manifest.lines[first]}")
-        value = manifest.columns[target][row]
-        if not (normalise(value, normaliser) if task == "ctc" else value.strip()):
+        value = manifest.columns[target][row] if target in manifest.columns else None
+        if value is not None and not (normalise(value, normaliser) if task == "ctc" else value.strip()):
             yield manifest.problem(row, f"{target} is {value!r}, which leaves nothing to learn")
         info = infos[str(utterance.audio)]
         if isinstance(info, AudioError):
@@ -100,12 +100,11 @@ def _problems(manifest: Manifest, task: str, normaliser: str, infos: Mapping[str
 
 def _audio_problems(manifest: Manifest, row: int, info: AudioInfo) -> Iterator[Problem]:
     utterance = manifest[row]
-    if info.num_samples == 0:
-        yield manifest.problem(row, f"{utterance.audio}: zero length")
     if utterance.channel is not None and utterance.channel >= info.channels:
         yield manifest.problem(row, f"channel {utterance.channel}, but {utterance.audio} has {info.channels} (counted from 0)")
-    # Written times are often rounded up: half a sample of a 100 Hz clock is forgiven.
-    if max(utterance.start, utterance.end or 0.0) > info.duration + 0.005:
+    if info.num_samples == 0:
+        yield manifest.problem(row, f"{utterance.audio}: zero length")
+    elif utterance.start >= info.duration or (utterance.end or 0.0) > info.duration + TOLERANCE:
         stretch = f"{utterance.start}-{utterance.end if utterance.end is not None else 'end'} s"
         yield manifest.problem(row, f"{stretch} lies outside {utterance.audio}, which ends at {info.duration:.3f} s")
 

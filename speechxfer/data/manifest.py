@@ -32,7 +32,7 @@ STANDARD_COLUMNS = (
     "language",
     "split",
 )
-_ALIASES = {"path": "audio", "audio_filepath": "audio"}
+_ALIASES = ("path", "audio_filepath")  # of `audio`
 _TIMES = ("start", "end", "duration")
 _SELECTOR = re.compile(r"^(?P<path>.*?)\[(?P<conditions>[^\[\]]*)\]$", re.DOTALL)
 
@@ -75,13 +75,12 @@ class Manifest:
         def value(name: str) -> str:
             return self.columns[name][row] if name in self.columns else ""
 
-        channel = value("channel")
         return Utterance(
             id=value("id"),
             audio=str(self._root / value("audio")),
             start=_seconds(value("start")) or 0.0,
             end=_seconds(value("end")),
-            channel=int(channel) if channel.isdecimal() else None,
+            channel=_channel(value("channel")),
             text=value("text") or None,
             label=value("label") or None,
             fields=MappingProxyType(
@@ -94,16 +93,20 @@ class Manifest:
         return f"Manifest({self.source!r}, {len(self)} utterances)"
 
     def select(self, rows: Sequence[int]) -> Self:
-        """Give a manifest of these rows, in this order, with the problems that concern them."""
+        """Give a manifest of these rows, in this order, with the problems of them and of the whole file."""
         place = {old: new for new, old in enumerate(rows)}
         return type(self)(
             {name: [column[row] for row in rows] for name, column in self.columns.items()},
             self.source,
             [self.lines[row] for row in rows],
-            [Problem(p.file, p.line, p.what, place[p.row]) for p in self.problems if p.row in place],
+            [
+                p if p.row is None else Problem(p.file, p.line, p.what, place[p.row])
+                for p in self.problems
+                if p.row is None or p.row in place
+            ],
         )
 
-    def where(self, **conditions: str) -> Self:
+    def where(self, /, **conditions: str) -> Self:
         """Give the rows whose columns have exactly these values."""
         wanted = [(self.columns.get(name, [""] * len(self)), value) for name, value in conditions.items()]
         return self.select([row for row in range(len(self)) if all(column[row] == value for column, value in wanted)])
@@ -119,7 +122,7 @@ class Manifest:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(self.columns)
-            audio = [str((self._root / value).resolve()) for value in self.columns["audio"]]
+            audio = [str((self._root / value).absolute()) for value in self.columns["audio"]]
             writer.writerows(zip(*{**self.columns, "audio": audio}.values(), strict=True))
 
 
@@ -143,11 +146,11 @@ def parse_manifest(spec: str | Path) -> Manifest:
     """
     path, conditions = _split_spec(str(spec))
     table = read_table(path)
-    columns = {_ALIASES.get(name, name): values for name, values in table.columns.items()}
+    columns = _rename_alias(table.columns)
     required = ["audio", *conditions]
     missing = [Problem(str(path), 1, _missing_column(name, columns)) for name in required if name not in columns]
     if missing:
-        raise DataError(missing)
+        raise DataError([*missing, *table.problems])
     if "id" not in columns:
         stems = [Path(audio).stem for audio in columns["audio"]]
         columns["id"] = [f"{stem}:{line}" for stem, line in zip(stems, table.lines, strict=True)]
@@ -200,6 +203,14 @@ def _split_spec(spec: str) -> tuple[Path, dict[str, str]]:
     return Path(match["path"]), conditions
 
 
+def _rename_alias(columns: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Read the first alias of `audio` as `audio`, unless there is such a column; others stay columns of the user's own."""
+    alias = next((name for name in columns if name in _ALIASES), None)
+    if alias is None or "audio" in columns:
+        return dict(columns)
+    return {"audio" if name == alias else name: values for name, values in columns.items()}
+
+
 def _missing_column(name: str, columns: Mapping[str, list[str]]) -> str:
     near = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
     return f"no column `{name}`; " + (f"is it `{near[0]}`?" if near else f"found {', '.join(columns) or 'no header'}")
@@ -217,14 +228,19 @@ def _row_problems(manifest: Manifest, row: int) -> Iterator[Problem]:
         if text and _seconds(text) is None:
             yield manifest.problem(row, f"{name} is {text!r}, expected seconds, 0 or more")
     channel = manifest.columns["channel"][row] if "channel" in manifest.columns else ""
-    if channel and not channel.isdecimal():
+    if channel and _channel(channel) is None:
         yield manifest.problem(row, f"channel is {channel!r}, expected 0, 1, ...")
     if not manifest.columns["audio"][row]:
         yield manifest.problem(row, "audio is empty, expected a path")
-    if {"start", "end"} <= manifest.columns.keys():
-        start, end = (_seconds(manifest.columns[name][row]) for name in ("start", "end"))
-        if end is not None and end <= (start or 0.0):
-            yield manifest.problem(row, f"end {end} is not after start {start or 0.0}")
+    if "end" in manifest.columns:
+        utterance = manifest[row]
+        if utterance.end is not None and utterance.end <= utterance.start:
+            yield manifest.problem(row, f"end {utterance.end} is not after start {utterance.start}")
+
+
+def _channel(text: str) -> int | None:
+    """Read a channel's number; no file has thousands of channels, and `int` refuses very long numbers."""
+    return int(text) if text.isdecimal() and len(text) <= 4 else None
 
 
 def _seconds(text: str) -> float | None:

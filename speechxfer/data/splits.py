@@ -67,13 +67,13 @@ def _use_split_column(sets: dict[str, Manifest]) -> list[str]:
 
 def _hold_out(sets: dict[str, Manifest], missing: Sequence[str], split_by: str | None) -> list[str]:
     train = sets["train"]
-    column = split_by or next((name for name in ("speaker", "call") if name in train.columns), "id")
+    column = split_by or next((name for name in ("speaker", "call") if any(train.columns.get(name, []))), "id")
     if column not in train.columns:
         raise DataError([Problem(train.source, 1, f"data.split_by is {column!r}, but there is no such column")])
     groups: dict[str, list[int]] = defaultdict(list)
-    for row, value in enumerate(train.columns[column]):
+    for row, (value, name) in enumerate(zip(train.columns[column], train.columns["id"], strict=True)):
         # A row of an unknown speaker is a group of its own: nothing says whom else it belongs to.
-        groups[value or f"row {row}"].append(row)
+        groups[value or f"id {name}"].append(row)
     order = sorted(groups, key=lambda value: hashlib.blake2b(value.encode()).digest())
     if len(order) <= len(missing):
         what = f"{len(order)} different values of `{column}`, too few to hold out {' and '.join(missing)}: give data.{missing[0]}"

@@ -6,7 +6,9 @@ import re
 import unicodedata
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "`": "'"})
-_LOOSE_APOSTROPHE = re.compile(r"(?<!\w)'+|'+(?!\w)")
+# Not `\w`, which leaves out combining marks.
+_LOOSE_APOSTROPHE = re.compile(r"(?<![^\s'])'+|'+(?![^\s'])")
+_ZERO_WIDTH_SPACE = "\u200b"
 
 
 def normalise(text: str, normaliser: str) -> str:
@@ -18,19 +20,27 @@ def normalise(text: str, normaliser: str) -> str:
         As written.
     normaliser
         `basic`: Unicode NFC, lower case, apostrophes kept inside words, all other punctuation and symbols become spaces;
-        letters, combining marks and digits of every script stay. `none`: NFC and single spaces only.
+        letters, combining marks and digits of every script stay; joiners, soft hyphens and marks of direction vanish.
+        `none`: NFC and single spaces only.
 
     Returns
     -------
     str
         With single spaces between words and none at the ends.
     """
+    if normaliser == "basic":
+        text = "".join(character for character in text if not _is_invisible(character))
     text = unicodedata.normalize("NFC", text)
     if normaliser == "basic":
         text = unicodedata.normalize("NFC", text.lower()).translate(_APOSTROPHES)
         text = "".join(character if _is_word_part(character) else " " for character in text)
         text = _LOOSE_APOSTROPHE.sub(" ", text)
     return " ".join(text.split())
+
+
+def _is_invisible(character: str) -> bool:
+    """Tell joiners, soft hyphens and the like, which stand inside words, from what ends a word."""
+    return unicodedata.category(character) == "Cf" and character != _ZERO_WIDTH_SPACE
 
 
 def _is_word_part(character: str) -> bool:

@@ -97,6 +97,12 @@ class SplitModel(nn.Module):
     def _encoder(self) -> nn.Module:
         return self.model.get_submodule(self.family.encoder)
 
+    @property
+    def frame_seconds_at_cut(self) -> float:
+        """Time between two frames of the features."""
+        shortening = self.family.inputs_per_frame if self.cut.kind == "input" else 1
+        return self.family.frame_seconds / shortening
+
     @torch.no_grad()
     def prefix(self, inputs: FeatureBatch) -> list[Features]:
         """Run the frozen part in evaluation mode.

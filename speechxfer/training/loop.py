@@ -117,7 +117,7 @@ def run_stage(
         split.train_suffix()
         batches = source.batches([[item for _, item in batch] for batch in plan])
         for index, (batch, features) in enumerate(zip(plan, batches, strict=True)):
-            masked = mask_features(features, recipe.augment, random).to(accelerator.device)
+            masked = mask_features(features, recipe.augment, split.frame_seconds_at_cut, random).to(accelerator.device)
             rows = [row for row, _ in batch]
             with accelerator.accumulate(prepared):
                 per_utterance = _losses(recipe, prepared(masked), masked, [training_set.targets[row] for row in rows], split)

@@ -9,7 +9,9 @@ from speechxfer.models import FeatureBatch
 from speechxfer.recipe import AugmentSection
 
 
-def mask_features(batch: FeatureBatch, section: AugmentSection, random: np.random.Generator) -> FeatureBatch:
+def mask_features(
+    batch: FeatureBatch, section: AugmentSection, frame_seconds: float, random: np.random.Generator
+) -> FeatureBatch:
     """Mask time and feature stretches of each utterance within its own length.
 
     Parameters
@@ -17,7 +19,10 @@ def mask_features(batch: FeatureBatch, section: AugmentSection, random: np.rando
     batch
         A copy that may be written to.
     section
-        Numbers and sizes of the masks; all time masks together cover at most `time_mask_share` of an utterance.
+        How many masks and how long at most; a single time mask never covers more than half of a clip, so that one-word clips
+        survive it.
+    frame_seconds
+        Time between two frames of the batch.
     random
         Draws positions and sizes.
 
@@ -30,15 +35,16 @@ def mask_features(batch: FeatureBatch, section: AugmentSection, random: np.rando
     keep = np.ones(batch.frames.shape[:2], dtype=np.float32)
     keep_width = np.ones((len(batch.lengths), width), dtype=np.float32)
     for row, length in enumerate(batch.lengths.tolist()):
-        if section.time_masks:
-            longest = min(section.time_mask_frames, int(length * section.time_mask_share / section.time_masks))
-            for size in random.integers(0, longest + 1, section.time_masks):
+        if section.time_masks_per_second:
+            longest = min(round(section.time_mask_seconds / frame_seconds), length // 2)
+            count = max(1, round(section.time_masks_per_second * length * frame_seconds))
+            for size in random.integers(0, longest + 1, count):
                 start = random.integers(0, length - size + 1)
                 keep[row, start : start + size] = 0
         for size in random.integers(0, min(section.feature_mask_width, width) + 1, section.feature_masks):
             start = random.integers(0, width - size + 1)
             keep_width[row, start : start + size] = 0
-    if section.time_masks:
+    if section.time_masks_per_second:
         batch.frames.mul_(torch.from_numpy(keep)[..., None])
     if section.feature_masks:
         batch.frames.mul_(torch.from_numpy(keep_width)[:, None])

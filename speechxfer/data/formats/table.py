@@ -59,6 +59,7 @@ def read_table(path: Path) -> Table:
 def _read_delimited(path: Path, delimiter: str) -> Table:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, delimiter=delimiter, strict=True)
+        table = Table({})
         try:
             names = [name.strip() for name in next(rows, [])]
             if duplicated := sorted({name for name in names if names.count(name) > 1}):
@@ -74,7 +75,8 @@ def _read_delimited(path: Path, delimiter: str) -> Table:
                     what = f"found {len(row)} fields, expected {len(names)}: quote a field that holds {delimiter!r}"
                     table.problems.append(Problem(str(path), rows.line_num, what))
         except csv.Error as error:
-            raise DataError([Problem(str(path), rows.line_num, f"not a well-formed table: {error}")]) from None
+            broken = Problem(str(path), rows.line_num, f"not a well-formed table: {error}")
+            raise DataError([*table.problems, broken]) from None
     return table
 
 
@@ -85,19 +87,30 @@ def _read_jsonl(path: Path) -> Table:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                table.problems.append(Problem(str(path), number, f"not JSON: {error}"))
+                row = _row_of_text(line)
+            except UnicodeEncodeError:
+                table.problems.append(Problem(str(path), number, "holds half a surrogate pair, which is no character"))
                 continue
-            if not isinstance(row, dict):
-                table.problems.append(Problem(str(path), number, f"found {type(row).__name__}, expected an object {{...}}"))
+            except (ValueError, TypeError, RecursionError) as error:
+                table.problems.append(Problem(str(path), number, f"not a JSON object: {error}"))
                 continue
-            for name in row.keys() - table.columns.keys():
-                table.columns[name] = [""] * len(table.lines)
+            for name in row:
+                if name not in table.columns:
+                    table.columns[name] = [""] * len(table.lines)
             for name, column in table.columns.items():
-                column.append(_as_text(row.get(name)))
+                column.append(row.get(name, ""))
             table.lines.append(number)
     return table
+
+
+def _row_of_text(line: str) -> dict[str, str]:
+    row = json.loads(line)
+    if not isinstance(row, dict):
+        raise TypeError(f"found {type(row).__name__}, expected an object {{...}}")
+    texts = {name: _as_text(value) for name, value in row.items()}
+    if "\\u" in line:  # only an escape can bring one half of a surrogate pair, which cannot be written or opened
+        "".join(map("".join, texts.items())).encode()
+    return texts
 
 
 def _as_text(value: Any) -> str:

@@ -1,0 +1,56 @@
+"""Normalisers: what is kept, what goes, and once is enough."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speechxfer.data import normalise
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello, World!  How's\tit\n?", "hello world how's it"),
+        ("Știință, țară: ĂÂÎ", "știință țară ăâî"),
+        ("s\u0326i t\u0326a", "\u0219i \u021ba"),  # combining comma below becomes the one letter
+        ("مُحَمَّدٌ، نعم؟", "مُحَمَّدٌ نعم"),
+        ("हिन्दी में — क्या?", "हिन्दी में क्या"),
+        ("Ünïcode-Straße", "ünïcode straße"),
+        ("call 112, № ٣٤ ५ ²", "call 112 ٣٤ ५ ²"),
+        ("don’t `quote' ʼn l‘eau", "don't quote n l'eau"),
+        ("'tis the dogs' rock 'n' roll", "tis the dogs rock n roll"),
+        ("a''b", "a b"),
+        ("की'ती", "की'ती"),  # a vowel sign is part of its word
+        ("x_y #tag 50% a+b", "x y tag 50 a b"),
+        ("ශ්\u200dරී soft\u00adly \ufeffword", "ශ්රී softly word"),  # joiners and soft hyphens do not end a word
+        ("?!…", ""),
+    ],
+)
+def test_basic(text, expected):
+    assert normalise(text, "basic") == unicodedata.normalize("NFC", expected)
+
+
+def test_none_keeps_everything_but_spaces():
+    assert normalise("  It's\t “A”, e\u0301!\n", "none") == "It's “A”, é!"
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    st.text() | st.text(st.sampled_from("aΣéE\u0301\u0326' ’\u200d\u200c\u00ad-_ीªİ|5"), max_size=12),
+    st.sampled_from(["basic", "none"]),
+)
+def test_twice_is_once(text, normaliser):
+    once = normalise(text, normaliser)
+    assert normalise(once, normaliser) == once
+    assert unicodedata.is_normalized("NFC", once)
+    assert once == " ".join(once.split())
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(categories=["Ll", "Lo", "Mn", "Mc", "Nd"]), min_size=1))
+def test_letters_marks_and_digits_stay(text):
+    # Lower case first: some letters have more than one lower-case step.
+    kept = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    assert normalise(text, "basic") == kept

@@ -1,0 +1,198 @@
+"""The verb: a run learns, writes what it promises, is a function of its seed, and says what is wrong before it begins."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from speechxfer import evaluate, finetune, load_model, read_recipe
+from speechxfer.errors import DataError, TrainingError
+from speechxfer.recipe import Recipe
+from speechxfer.training import loop
+
+
+def recipe(model, manifest, **changes) -> Recipe:
+    tree = {
+        "task": "classification",
+        "model": {"path": str(model), "train": "all"},
+        "data": {"train": str(manifest)},
+        "training": {"epochs": 6, "batch_seconds": 4, "encoder_learning_rate": 3e-3, "head_learning_rate": 1e-2},
+    }
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        if key:
+            tree.setdefault(section, {})[key] = value
+        else:
+            tree[section] = value
+    tree["training"].setdefault("precision", "fp32")
+    return Recipe.model_validate(tree)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_model(run).model.state_dict()
+
+
+def test_classification_run_learns_and_writes_what_it_promises(small_whisper, tones, tmp_path):
+    events = []
+    report = finetune(recipe(small_whisper, tones), tmp_path / "run", events.append)
+    assert report["sets"]["test"]["accuracy"] >= 0.9
+    assert report["sets"]["test"]["utterances"] == 10
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert written == {"recipe.yaml", "environment.json", "log.jsonl", "checkpoints", "model", "report.json"}
+    assert json.loads((tmp_path / "run/report.json").read_text()) == json.loads(json.dumps(report))
+    assert (tmp_path / "run/report.json").stat().st_mode & 0o077 == 0
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in log if record["event"] == "epoch"] == [1, 2, 3, 4, 5, 6]
+    assert sum(event["event"] == "step" for event in events) == sum(s["steps"] for s in report["training"]["stages"])
+    assert read_recipe(tmp_path / "run/recipe.yaml") == recipe(small_whisper, tones)
+
+
+def test_saved_model_scores_as_the_run_did(small_whisper, tones, tmp_path):
+    report = finetune(recipe(small_whisper, tones, model__train="top:1"), tmp_path / "run")
+    again = evaluate(tmp_path / "run", f"{tones}[split=test]", precision="fp32")
+    assert again.scores == json.loads(json.dumps(report["sets"]["test"])) | {
+        "accuracy_interval": report["sets"]["test"]["accuracy_interval"]
+    }
+
+
+def test_ctc_run_spells_tones(small_whisper, tones, tmp_path):
+    changes = {"task": "ctc", "model__train": "head", "training__head_learning_rate": 5e-2, "training__epochs": 20}
+    report = finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
+    assert report["sets"]["dev"]["cer"] <= 0.35
+    assert report["sets"]["dev"]["normaliser"] == "basic"
+    assert load_model(tmp_path / "run").vocabulary.symbols == ("a", "b")
+
+
+@pytest.mark.parametrize("train", ["head", "top:1", "all"])
+def test_the_store_changes_nothing(small_whisper, tones, tmp_path, train):
+    changes = {"model__train": train, "training__epochs": 2, "store__dtype": "float32", "augment__time_masks_per_second": 2.0}
+    kept = finetune(recipe(small_whisper, tones, **changes), tmp_path / "kept")
+    computed = finetune(recipe(small_whisper, tones, store__enabled=False, **changes), tmp_path / "computed")
+    assert kept["training"]["stages"][0]["steps"] == computed["training"]["stages"][0]["steps"]
+    for name, tensor in weights(tmp_path / "kept").items():
+        # Batches of the frozen part differ between the two, so they agree to rounding and not to the bit.
+        torch.testing.assert_close(tensor, weights(tmp_path / "computed")[name], atol=2e-4, rtol=2e-3)
+
+
+def test_a_run_is_a_function_of_its_seed(small_whisper, tones, tmp_path):
+    changes = {"model__train": "top:2", "training__epochs": 2, "model__head_dropout": 0.2, "augment__speed": [0.9, 1.1]}
+    changes |= {"augment__views": 2, "augment__feature_masks": 1}
+    for name, seed in (("one", 3), ("two", 3), ("other", 4)):
+        finetune(recipe(small_whisper, tones, training__seed=seed, **changes), tmp_path / name)
+    one, two, other = (weights(tmp_path / name) for name in ("one", "two", "other"))
+    assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
+    assert not torch.equal(one["head.output.weight"], other["head.output.weight"])
+
+
+def test_stages_follow_each_other_on_one_model(small_whisper, tones, tmp_path):
+    stages = [{"train": "head", "epochs": 2}, {"train": "top:1", "epochs": 1, "head_learning_rate": 1e-3}]
+    report = finetune(recipe(small_whisper, tones, training__stages=stages), tmp_path / "run")
+    assert [(s["train"], s["cut"]) for s in report["training"]["stages"]] == [
+        ("head", "after the encoder"),
+        ("top:1", "before layer 2"),
+    ]
+    pretrained = load_file_weights(small_whisper)
+    tuned = weights(tmp_path / "run")
+    assert torch.equal(tuned["encoder.layers.1.fc1.weight"], pretrained["encoder.layers.1.fc1.weight"])
+    assert not torch.equal(tuned["encoder.layers.2.fc1.weight"], pretrained["encoder.layers.2.fc1.weight"])
+
+
+def load_file_weights(directory):
+    from safetensors.torch import load_file
+
+    return {name.removeprefix("model."): tensor for name, tensor in load_file(directory / "model.safetensors").items()}
+
+
+def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp_path):
+    changes = {"proof__control": "scratch", "training__epochs": 1, "model__train": "head"}
+    events = []
+    report = finetune(recipe(small_whisper, tones, **changes), tmp_path / "run", events.append)
+    assert report["control"]["kind"] == "scratch"
+    assert report["control"]["sets"].keys() == {"dev", "test"}
+    pretrained, control = (event["loss"] for event in events if event["event"] == "epoch")
+    assert pretrained != control
+
+
+def write(path: Path, rows) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def test_all_problems_of_all_sets_are_named_before_training(small_whisper, tones, tmp_path):
+    clip = tones.parent / "0.wav"
+    train = write(tmp_path / "train.csv", [("audio", "text"), (clip, "ab"), ("gone.wav", "a"), (clip, "?!")])
+    dev = write(tmp_path / "dev.csv", [("audio", "text"), (clip, "a b" * 200), (tmp_path / "train.csv", "a")])
+    changes = {"task": "ctc", "data__train": str(train), "data__dev": str(dev), "data__test": str(train)}
+    with pytest.raises(DataError) as caught:
+        finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
+    message = str(caught.value)
+    for expected in (
+        "train.csv:3: ",
+        "gone.wav: no such file",
+        "train.csv:4: text is '?!'",
+        "dev.csv:3: ",
+        "dev.csv:2: 400 symbols",
+    ):
+        assert expected in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_rows_are_skipped_and_named_when_asked(small_whisper, tones, tmp_path):
+    rows = [("audio", "label", "split")]
+    rows += [(tones.parent / f"{n}.wav", "ab"[n // 6], ("train", "dev", "test")[n % 3]) for n in range(12)]
+    manifest = write(tmp_path / "m.csv", [*rows, ("gone.wav", "a", "train")])
+    changes = {"data__on_bad_row": "skip", "training__epochs": 1, "model__train": "head"}
+    report = finetune(recipe(small_whisper, manifest, **changes), tmp_path / "run")
+    assert [note for note in report["notes"] if "left out" in note and "m.csv:14" in note]
+
+
+def test_a_loss_that_is_not_finite_names_the_utterances(small_whisper, tones, tmp_path, monkeypatch):
+    real = loop.classification_losses
+
+    def poisoned(logits, targets, smoothing):
+        losses = real(logits, targets, smoothing)
+        return torch.cat([losses[:1] * float("nan"), losses[1:]])
+
+    monkeypatch.setattr(loop, "classification_losses", poisoned)
+    with pytest.raises(TrainingError, match=r"not finite.*\n  .*\.wav"):
+        finetune(recipe(small_whisper, tones, model__train="head"), tmp_path / "run")
+
+
+def test_a_collapsed_model_stops_with_advice(small_whisper, tones, tmp_path):
+    changes = {"task": "ctc", "training__epochs": 12, "training__head_learning_rate": 1e-9, "model__train": "head"}
+    events = []
+    # A blank bias that the tiny rate can never undo.
+    config = recipe(small_whisper, tones, **changes)
+    original = loop.make_optimizer
+
+    def blank_only(split, *rates):
+        split.model.head.output.bias.data[0] = 50.0
+        return original(split, *rates)
+
+    loop.make_optimizer = blank_only
+    try:
+        report = finetune(config, tmp_path / "run", events.append)
+    finally:
+        loop.make_optimizer = original
+    (collapse,) = [event for event in events if event["event"] == "collapse"]
+    assert "learning rate" in collapse["advice"] and collapse["epoch"] == 4
+    assert report["training"]["stages"][0]["collapsed"]
+
+
+def test_unknown_symbols_and_labels_of_dev_and_test_are_reported(small_whisper, tones, tmp_path):
+    rows = [(tones.parent / f"{n}.wav", "a" if n < 4 else "q", ("train", "train", "dev", "test")[n % 4]) for n in range(8)]
+    manifest = write(tmp_path / "m.csv", [("audio", "label", "split"), *rows[:4], *rows[6:]])
+    changes = {"training__epochs": 1, "model__train": "head"}
+    report = finetune(recipe(small_whisper, manifest, **changes), tmp_path / "run")
+    assert "test: not in the training set, so never recognised: 'q'" in report["notes"]
+    assert report["sets"]["test"]["counts"] == {"correct": 1, "wrong": 1}
+
+
+def test_a_finished_run_is_not_overwritten(small_whisper, tones, tmp_path):
+    changes = {"training__epochs": 1, "model__train": "head"}
+    finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
+    with pytest.raises(TrainingError, match="finished run"):
+        finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
