@@ -76,7 +76,8 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None) 
     if recipe.proof.control == "scratch":
         run.tell("note", text="control: the same recipe on the same shape with random weights")
         control = _with_new_head(recipe, sets["train"], random_encoder=True)
-        sections["control"] = {"kind": "scratch", "sets": _train(recipe, control, sets, run, "control-")[0]}
+        control_run = Run(run.directory / "control", recipe, listener)
+        sections["control"] = {"kind": "scratch", "sets": _train(recipe, control, sets, control_run)[0]}
     report = make_report(recipe.task, str(run.model), scores, **sections)
     write_json(run.directory / "report.json", report)
     run.tell("end", report=str(run.directory / "report.json"), model=str(run.model))
@@ -164,7 +165,7 @@ def _size(manifest: Manifest) -> dict[str, float]:
 
 
 def _train(
-    recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], run: Run, prefix: str = ""
+    recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], run: Run
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Run all stages; give the scores of dev and test, and how each stage went."""
     accelerator = _accelerator(recipe, run.directory)

@@ -75,7 +75,15 @@ def test_half_precision_logits_are_computed_in_fp32():
 
 @pytest.mark.parametrize(
     ("frames", "target", "expected"),
-    [(0, [], True), (0, [1], False), (2, [1, 2], True), (2, [1, 1], False), (3, [1, 1], True), (4, [1, 1, 1], False), (5, [1, 1, 1], True)],
+    [
+        (0, [], True),
+        (0, [1], False),
+        (2, [1, 2], True),
+        (2, [1, 1], False),
+        (3, [1, 1], True),
+        (4, [1, 1, 1], False),
+        (5, [1, 1, 1], True),
+    ],
 )
 def test_fits(frames, target, expected):
     assert fits(frames, target) is expected

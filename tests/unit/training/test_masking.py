@@ -65,7 +65,10 @@ def test_masks_do_hide_something_and_differ_by_row_and_draw(masked):
 
 
 def test_the_share_is_reached(masked):
-    most = max(int((masked([100], seed, time_masks=1, time_mask_frames=99, time_mask_share=0.2)[0, :, 0] == 0).sum()) for seed in range(60))
+    most = max(
+        int((masked([100], seed, time_masks=1, time_mask_frames=99, time_mask_share=0.2)[0, :, 0] == 0).sum())
+        for seed in range(60)
+    )
     assert most == 20
 
 
