@@ -48,8 +48,6 @@ class RunProgress:
         elif kind == "stage":
             self._console.print(f"stage {event['stage'] + 1}: trains {event['train']}; cut {event['cut']}")
             show_parts(event["parts"], self._console)
-        elif kind == "features":
-            self._advance("frozen features", event["done"], event["total"])
         elif kind == "step":
             label = f"stage {event['stage'] + 1} epoch {event['epoch']}/{event['epochs']}"
             self._advance(label, event["step"], event["steps"])

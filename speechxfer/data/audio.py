@@ -101,9 +101,9 @@ def _decode_with_av(path: str, start: float, end: float | None) -> Waveform:
             # Time 0 is the first sample that comes out, whatever the container's clock shows there.
             origin: float | None = None
             if start > 1:
-                head = next(container.decode(stream), None)
-                origin = head.time if head is not None and stream.time_base is not None else None
-                container.seek(0 if origin is None else int((origin + start - 1) / stream.time_base), stream=stream)
+                head, tick = next(container.decode(stream), None), stream.time_base
+                origin = head.time if head is not None else None
+                container.seek(0 if origin is None or tick is None else int((origin + start - 1) / tick), stream=stream)
             resampler = av.AudioResampler(format="fltp")
             chunks: list[Samples] = []
             position: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -62,8 +63,8 @@ def _is_number(value: str) -> bool:
 
 
 def _band(value: str, bounds: Sequence[float]) -> str | None:
-    """Name the band of a number, such as `<16` or `>=16`; None if it is no number."""
-    if not _is_number(value):
+    """Name the band of a number, such as `<16` or `>=16`; None if it is no finite number."""
+    if not _is_number(value) or not math.isfinite(float(value)):
         return None
     edges = sorted(bounds)
     below = [edge for edge in edges if edge <= float(value)]

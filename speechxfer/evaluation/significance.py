@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 REPEATS = 10_000
+_DRAWN_AT_ONCE = 2**20  # blocks; bounds the memory when every utterance is a block of its own
 
 
 def bootstrap_interval(
@@ -29,14 +30,20 @@ def bootstrap_interval(
     Returns
     -------
     tuple of float or None
-        Lower and upper bound; None with fewer than two blocks.
+        Lower and upper bound; None with fewer than two blocks, or with nothing to divide by.
     """
     names, index = np.unique(np.asarray(blocks), return_inverse=True)
     if len(names) < 2:
         return None
     sums = [np.bincount(index, weights=np.asarray(values, dtype=float)) for values in (numerators, denominators)]
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=REPEATS)
-    top, bottom = draws @ sums[0], draws @ sums[1]
-    ratios = top[bottom > 0] / bottom[bottom > 0]
-    lower, upper = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    if not sums[1].any():
+        return None
+    random = np.random.default_rng(seed)
+    size = max(1, _DRAWN_AT_ONCE // len(names))
+    ratios: list[npt.NDArray[np.float64]] = []
+    for start in range(0, REPEATS, size):
+        drawn = random.integers(len(names), size=(min(size, REPEATS - start), len(names)))
+        top, bottom = (values[drawn].sum(axis=1) for values in sums)
+        ratios.append(top[bottom > 0] / bottom[bottom > 0])
+    lower, upper = np.quantile(np.concatenate(ratios), [(1 - level) / 2, (1 + level) / 2])
     return float(lower), float(upper)

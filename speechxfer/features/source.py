@@ -69,79 +69,81 @@ class FeatureSource:
         self._augmenter = augmenter
         self._batch_seconds = batch_seconds
         self._prefix = f"{split.prefix_digest()}/{precision}"
+        self._groups: dict[str, Sequence[Item]] = {}
         self.seconds_waited = 0.0
 
-    def prepare(self, items: Sequence[Item], on_batch: Callable[[int, int], None] | None = None) -> None:
-        """Compute whatever the store lacks.
+    def plan(self, items: Sequence[Item]) -> None:
+        """Say what will be asked for, so that features are computed in batches that depend on the whole set alone.
 
-        Parameters
-        ----------
-        items
-            All that will be asked for.
-        on_batch
-            Called with (utterances done, utterances to do).
+        Whenever an item is first asked for, its whole batch is computed. So training begins at once, and features do not
+        depend on the order in which they are used.
         """
-        if self._store is None:
-            return
-        missing = [item for item in items if self._key(item) not in self._store]
-        done = 0
-        for batch, features in self._compute(missing):
-            for item, feature in zip(batch, features, strict=True):
-                self._store.put(self._key(item), feature)
-            done += len(batch)
-            if on_batch:
-                on_batch(done, len(missing))
+        distinct = {self._key(item): item for item in items}
+        ordered = [distinct[key] for key in sorted(distinct)]
+        for rows in plan_batches([item.seconds for item in ordered], self._batch_seconds):
+            group = [ordered[row] for row in rows]
+            self._groups.update({self._key(item): group for item in group})
 
     def batches(self, batches: Sequence[Sequence[Item]]) -> Iterator[FeatureBatch]:
-        """Give one padded fp32 batch after the other, each made while the one before is used.
+        """Give one padded fp32 batch after the other; audio is read ahead by threads where features are missing.
 
         Time spent waiting for a batch is added to `seconds_waited`.
         """
-
-        def assemble(batch: Sequence[Item]) -> FeatureBatch:
-            return collate(self._stored_or_new(batch))
-
-        with ThreadPoolExecutor(1) as pool:
-            # The prefix must not run beside the suffix on the same model, so only stored features are fetched ahead.
-            made = _ahead(pool, assemble, batches, 2) if self._store is not None else map(assemble, batches)
-            while True:
-                start = time.perf_counter()
-                batch = next(made, None)
-                self.seconds_waited += time.perf_counter() - start
-                if batch is None:
-                    return
-                yield batch
+        made = (collate(features) for features in self._each(batches))
+        while True:
+            start = time.perf_counter()
+            batch = next(made, None)
+            self.seconds_waited += time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch
 
     def features(self, items: Sequence[Item]) -> list[Features]:
-        """Give the features of items in their order, computing and keeping what is missing."""
-        self.prepare(items)
-        return self._stored_or_new(items)
+        """Give the features of items in their order."""
+        if self._store is None:
+            planned = plan_batches([item.seconds for item in items], self._batch_seconds)
+            in_order = dict(
+                pair
+                for rows, features in zip(planned, self._each([[items[row] for row in rows] for rows in planned]), strict=True)
+                for pair in zip(rows, features, strict=True)
+            )
+            return [in_order[row] for row in range(len(items))]
+        return next(self._each([items]))
 
-    def _stored_or_new(self, items: Sequence[Item]) -> list[Features]:
-        if self._store is not None:
-            return [self._store.get(self._key(item)) for item in items]
-        places = {id(item): place for place, item in enumerate(items)}
-        features: dict[int, Features] = {}
-        for batch, computed in self._compute(items):
-            features |= {places[id(item)]: feature for item, feature in zip(batch, computed, strict=True)}
-        return [features[place] for place in range(len(items))]
+    def _each(self, batches: Sequence[Sequence[Item]]) -> Iterator[list[Features]]:
+        if self._store is None:
+            yield from self._compute(batches)
+            return
+        groups = self._missing_groups(batches)
+        computed = zip(groups, self._compute(groups), strict=True)
+        for batch in batches:
+            while any(self._key(item) not in self._store for item in batch):
+                for item, features in zip(*next(computed), strict=True):
+                    self._store.put(self._key(item), features)
+            yield [self._store.get(self._key(item)) for item in batch]
+
+    def _missing_groups(self, batches: Sequence[Sequence[Item]]) -> list[Sequence[Item]]:
+        """Give the groups that these batches need and the store lacks, in the order of need."""
+        groups: dict[int, Sequence[Item]] = {}
+        for item in (item for batch in batches for item in batch):
+            key = self._key(item)
+            if self._store is not None and key not in self._store:
+                group = self._groups[key]
+                groups[id(group)] = group
+        return list(groups.values())
 
     def _key(self, item: Item) -> str:
         utterance = item.utterance
         audio = utterance.audio if isinstance(utterance.audio, str) else f"memory {id(utterance.audio)}"
         return f"{self._prefix}/{audio}/{utterance.start}-{utterance.end}/{utterance.channel}/{item.view}"
 
-    def _compute(self, items: Sequence[Item]) -> Iterator[tuple[list[Item], list[Features]]]:
-        planned = plan_batches([item.seconds for item in items], self._batch_seconds)
-        batches = [[items[row] for row in rows] for rows in planned]
+    def _compute(self, batches: Sequence[Sequence[Item]]) -> Iterator[list[Features]]:
         device = next(self._split.parameters()).device
-        training = self._split.model.training
         with ThreadPoolExecutor(_THREADS) as pool:
-            for batch, inputs in zip(batches, _ahead(pool, self._read, batches, _LOOK_AHEAD), strict=True):
+            for inputs in _ahead(pool, self._read, batches, _LOOK_AHEAD):
                 with autocast(device, self._precision):
-                    yield batch, self._split.prefix(inputs.to(device))
-        if training:
-            self._split.train_suffix()
+                    features = self._split.prefix(inputs.to(device))
+                yield features
 
     def _read(self, batch: Sequence[Item]) -> FeatureBatch:
         return collate([self._read_one(item) for item in batch])

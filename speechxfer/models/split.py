@@ -117,11 +117,14 @@ class SplitModel(nn.Module):
         list of Features
             One per utterance, on the CPU, each cut to its own length.
         """
-        self.model.eval()
         if self.cut.kind == "input":
             hidden, lengths = inputs.frames, inputs.lengths
         else:
+            was_training = self.model.training
+            self.model.eval()
             hidden, lengths = self._run_to_cut(inputs), inputs.input_lengths // self.family.inputs_per_frame
+            if was_training:
+                self.train_suffix()
         return [
             Features(part[:length].cpu().clone(), input_length)
             for part, length, input_length in zip(hidden, lengths.tolist(), inputs.input_lengths.tolist(), strict=True)

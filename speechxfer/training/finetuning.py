@@ -188,10 +188,8 @@ def _train(
             cut=str(split.cut),
             parts=describe_trainable(model, speech_model.family),
         )
-        source.prepare(
-            [item for views in training_set.views for item in views] + as_items(sets["dev"]),
-            lambda done, to_do: run.tell("features", done=done, total=to_do),
-        )
+        source.plan([item for views in training_set.views for item in views])
+        source.plan([item for name in ("train", "dev", "test") for item in as_items(sets[name])])
         if number == 0:
             _standardise_head(split, source, sets["train"])
         score_dev = _scorer(split, source, speech_model, sets["dev"], precision)

@@ -29,7 +29,7 @@ def ctc_losses(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]
         not fit into the frames.
     """
     label_lengths = torch.tensor([len(target) for target in targets], device=logits.device)
-    flat = torch.tensor([number for target in targets for number in target], device=logits.device)
+    flat = torch.tensor([number for target in targets for number in target], dtype=torch.long, device=logits.device)
     log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)
     losses = F.ctc_loss(log_probs, flat, lengths, label_lengths, blank=0, reduction="none")
     return losses / label_lengths.clamp_min(1)

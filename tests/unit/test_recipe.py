@@ -38,7 +38,9 @@ def complaint(recipe):
 
 
 def test_types_decide(recipe):
-    got = recipe(SMALLEST + "  dev: no\n  test: 0123\ntraining:\n  head_learning_rate: 1e-4\n  trackers: [on, 1]\nstore: {enabled: no}\n")
+    got = recipe(
+        SMALLEST + "  dev: no\n  test: 0123\ntraining:\n  head_learning_rate: 1e-4\n  trackers: [on, 1]\nstore: {enabled: no}\n"
+    )
     assert got.training.head_learning_rate == 1e-4
     assert (got.data.dev, got.data.test) == ("no", "0123")
     assert got.training.trackers == ["on", "1"]
@@ -107,7 +109,9 @@ def test_overrides(recipe):
     assert recipe(SMALLEST, "augment.speed=0.9").augment.speed == [0.9]
 
 
-@pytest.mark.parametrize("text", ["run #2/a.csv", "[a].csv", "*.csv", "&all.csv", "a: b.csv", "!x", "# x", "50%,x", "a=b", "{x}.csv"])
+@pytest.mark.parametrize(
+    "text", ["run #2/a.csv", "[a].csv", "*.csv", "&all.csv", "a: b.csv", "!x", "# x", "50%,x", "a=b", "{x}.csv"]
+)
 def test_a_path_in_an_override_is_taken_as_it_is(recipe, text):
     assert recipe(SMALLEST, f"data.dev={text}").data.dev == text
 
@@ -134,6 +138,7 @@ def test_an_override_below_a_value(complaint):
         ("augment.speed=[1.0, 3]", "augment.speed.1"),
         ("data.groups={age: []}", "data.groups.age"),
         ("data.groups={age: [nan]}", "data.groups.age.0"),
+        ("data.groups={age: old}", "data.groups.age"),
         ("data.on_bad_row=ignore", "data.on_bad_row"),
         ("whisper.context=stock", "whisper.context"),
         ("task=asr", "task"),

@@ -55,7 +55,9 @@ def test_trees(read, tree):
 
 
 @CASES
-@given(overrides=st.lists(st.builds("{}={}".format, NAMES, TREES.map(str) | st.text(max_size=10)) | st.text(max_size=10), max_size=4))
+@given(
+    overrides=st.lists(st.builds("{}={}".format, NAMES, TREES.map(str) | st.text(max_size=10)) | st.text(max_size=10), max_size=4)
+)
 @example(overrides=["training.seed=" + "9" * 5000])
 @example(overrides=["data.dev=" + "[" * 3000])
 @example(overrides=["data.groups={x: &a [*a]}"])

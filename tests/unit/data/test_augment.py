@@ -98,7 +98,10 @@ def test_a_silent_stretch_of_noise_changes_nothing(tmp_path, clip):
 @pytest.mark.parametrize("speed", [1.0, 0.9])
 def test_the_input_stays_and_the_result_is_a_copy(noise, clip, speed):
     before = clip.copy()
-    for section in (AugmentSection(speed=[speed]), AugmentSection(speed=[speed], noise=NoiseSection(manifest=noise, probability=1))):
+    for section in (
+        AugmentSection(speed=[speed]),
+        AugmentSection(speed=[speed], noise=NoiseSection(manifest=noise, probability=1)),
+    ):
         changed = WaveformAugmenter(section, RATE, 0)(clip, "a", 0)
         assert changed.dtype == np.float32
         changed[:] = 7

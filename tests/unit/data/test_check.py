@@ -1,6 +1,7 @@
 """Checking sets: everything wrong is said at once, skipping keeps the good rows, durations come from the headers."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,7 +91,8 @@ def test_a_missing_column_does_not_hide_missing_audio(write):
     for on_bad_row in ("error", "skip"):  # no row is good without the column
         with pytest.raises(DataError) as caught:
             check_sets({"set": manifest}, "ctc", on_bad_row)
-        assert [(problem.line, problem.what[:20]) for problem in caught.value.problems][0] == (1, "no column `text`; is")
+        assert [problem.line for problem in caught.value.problems] == [1, 2]
+        assert "no column `text`; is it `txt`?" in str(caught.value)
         assert "no such file" in str(caught.value)
 
 
@@ -98,9 +100,7 @@ def test_problems_of_all_sets_at_once(write):
     sets = {name: parse_manifest(write("audio,text\ngone.wav,x\n", f"{name}.csv")) for name in ("train", "dev")}
     with pytest.raises(DataError) as caught:
         check_sets(sets, "ctc")
-    assert [problem.file[-9:] for problem in caught.value.problems] == ["train.csv", "m/dev.csv"[-9:]] or len(
-        caught.value.problems
-    ) == 2
+    assert [(Path(problem.file).name, problem.line) for problem in caught.value.problems] == [("train.csv", 2), ("dev.csv", 2)]
 
 
 def test_parts_of_one_file_name_its_broken_rows_once(wav, write):

@@ -19,7 +19,7 @@ from speechxfer.data import normalise
         ("हिन्दी में — क्या?", "हिन्दी में क्या"),
         ("Ünïcode-Straße", "ünïcode straße"),
         ("call 112, № ٣٤ ५ ²", "call 112 ٣٤ ५ ²"),
-        ("don’t `quote' ʼn l‘eau", "don't quote n l'eau"),
+        ("don\u2019t `quote' \u02bcn l\u2018eau", "don't quote n l'eau"),
         ("'tis the dogs' rock 'n' roll", "tis the dogs rock n roll"),
         ("a''b", "a b"),
         ("की'ती", "की'ती"),  # a vowel sign is part of its word
@@ -38,7 +38,7 @@ def test_none_keeps_everything_but_spaces():
 
 @settings(deadline=None, max_examples=500)
 @given(
-    st.text() | st.text(st.sampled_from("aΣéE\u0301\u0326' ’\u200d\u200c\u00ad-_ीªİ|5"), max_size=12),
+    st.text() | st.text(st.sampled_from("aΣéE\u0301\u0326' \u2019\u200d\u200c\u00ad-_ीªİ|5"), max_size=12),
     st.sampled_from(["basic", "none"]),
 )
 def test_twice_is_once(text, normaliser):

@@ -65,12 +65,12 @@ def test_plain_transformers_reads_the_same_text(tmp_path, text):
 )
 def test_a_bad_file_is_a_model_error(tmp_path, content):
     (tmp_path / "vocab.json").write_text(content)
-    with pytest.raises(ModelError, match="vocab.json"):
+    with pytest.raises(ModelError, match=r"vocab\.json"):
         Vocabulary.load(tmp_path)
 
 
 def test_a_missing_file_is_a_model_error(tmp_path):
-    with pytest.raises(ModelError, match="vocab.json"):
+    with pytest.raises(ModelError, match=r"vocab\.json"):
         Vocabulary.load(tmp_path)
 
 

@@ -9,7 +9,10 @@ from speechxfer.evaluation import bootstrap_interval
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 20), st.sampled_from("abcdef")), min_size=2, max_size=40), st.integers(0, 9))
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 20), st.sampled_from("abcdef")), min_size=2, max_size=40),
+    st.integers(0, 9),
+)
 def test_bounds_lie_in_order_among_the_blocks(rows, seed):
     errors, words, blocks = zip(*rows, strict=True)
     interval = bootstrap_interval(errors, words, blocks, seed=seed)
@@ -66,7 +69,8 @@ def test_utterances_of_one_speaker_are_no_independent_evidence():
     assert twice == pytest.approx(by_speaker)
 
 
-def test_intervals_over_speakers_cover_the_truth_and_those_over_utterances_do_not():
+def test_intervals_over_speakers_cover_the_truth_and_those_over_utterances_do_not(monkeypatch):
+    monkeypatch.setattr("speechxfer.evaluation.significance.REPEATS", 1000)
     random = np.random.default_rng(3)
     covered = {"speaker": 0, "utterance": 0}
     for trial in range(60):
@@ -78,6 +82,19 @@ def test_intervals_over_speakers_cover_the_truth_and_those_over_utterances_do_no
             covered[kind] += lower <= 0.2 <= upper
     assert covered["speaker"] >= 50
     assert covered["utterance"] <= 40
+
+
+def test_unequal_speakers_are_pooled_and_not_averaged():
+    random = np.random.default_rng(5)
+    sizes = [1, 2, 3, 5, 8, 13, 21, 34]
+    blocks = [str(block) for block, size in enumerate(sizes) for _ in range(size)]
+    words = random.integers(5, 15, len(blocks))
+    errors = random.binomial(words, [0.9 / sizes[int(block)] for block in blocks])  # who says little errs often
+    ratios = []
+    for _ in range(4000):
+        rows = [row for block in random.choice(8, 8) for row in range(sum(sizes[:block]), sum(sizes[: block + 1]))]
+        ratios.append(errors[rows].sum() / words[rows].sum())
+    assert bootstrap_interval(errors, words, blocks) == pytest.approx(np.quantile(ratios, [0.025, 0.975]), rel=0.07)
 
 
 @pytest.mark.parametrize("blocks", [[], ["a"], ["a", "a", "a"]])

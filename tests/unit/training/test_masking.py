@@ -11,6 +11,7 @@ from speechxfer.recipe import AugmentSection
 from speechxfer.training.masking import mask_features
 
 WIDTH = 6
+FRAME = 0.02  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def masked():
     def mask(lengths: list[int], seed: int = 0, **options) -> torch.Tensor:
         frames = torch.ones(len(lengths), max(lengths) + 2, WIDTH)
         batch = FeatureBatch(frames, torch.tensor(lengths), torch.tensor(lengths) * 320)
-        result = mask_features(batch, AugmentSection(**options), np.random.default_rng(seed))
+        result = mask_features(batch, AugmentSection(**options), FRAME, np.random.default_rng(seed))
         assert result.lengths.tolist() == lengths
         return result.frames
 
@@ -31,16 +32,17 @@ LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=5)
 
 
 @settings(deadline=None)
-@given(LENGTHS, st.integers(1, 5), st.integers(1, 40), st.floats(0, 1), st.integers(0, 99))
-def test_time_masks_stay_inside_and_within_their_share(masked, lengths, masks, frames, share, seed):
-    options = {"time_masks": masks, "time_mask_frames": frames, "time_mask_share": share}
+@given(LENGTHS, st.floats(0.01, 5), st.floats(0.001, 1), st.integers(0, 99))
+def test_time_masks_stay_inside_and_within_their_share(masked, lengths, masks, seconds, seed):
+    options = {"time_masks_per_second": masks, "time_mask_seconds": seconds}
     result = masked(lengths, seed, **options)
     assert set(result.unique().tolist()) <= {0.0, 1.0}
     assert torch.equal(result, result[..., :1].expand_as(result))  # whole frames
     for row, length in enumerate(lengths):
         assert result[row, length:].min() == 1
         hidden = int((result[row, :, 0] == 0).sum())
-        assert hidden <= min(share * length, masks * frames)
+        count = max(1, round(masks * length * FRAME))
+        assert hidden <= count * min(round(seconds / FRAME), length // 2)
     assert torch.equal(masked(lengths, seed, **options), result)
 
 
@@ -54,7 +56,7 @@ def test_feature_masks_hide_whole_features(masked, lengths, masks, width, seed):
 
 
 def test_masks_do_hide_something_and_differ_by_row_and_draw(masked):
-    options = {"time_masks": 2, "time_mask_frames": 10, "time_mask_share": 0.5, "feature_masks": 1, "feature_mask_width": 3}
+    options = {"time_masks_per_second": 2, "time_mask_seconds": 0.2, "feature_masks": 1, "feature_mask_width": 3}
     results = [masked([50] * 4, seed, **options) for seed in range(20)]
     assert sum(float((result == 0).float().mean()) for result in results) / 20 > 0.1
     assert not torch.equal(results[0], results[1])
@@ -64,18 +66,25 @@ def test_masks_do_hide_something_and_differ_by_row_and_draw(masked):
     assert hidden.float().mean() > 0.9
 
 
-def test_the_share_is_reached(masked):
-    most = max(
-        int((masked([100], seed, time_masks=1, time_mask_frames=99, time_mask_share=0.2)[0, :, 0] == 0).sum())
-        for seed in range(60)
-    )
-    assert most == 20
+@pytest.mark.parametrize(("length", "seconds", "longest"), [(100, 99.0, 50), (100, 0.4, 20), (5, 99.0, 2)])
+def test_one_mask_covers_at_most_half_and_at_most_its_seconds(masked, length, seconds, longest):
+    options = {"time_masks_per_second": 0.01, "time_mask_seconds": seconds}  # one mask, however short the clip
+    assert max(int((masked([length], seed, **options)[0, :, 0] == 0).sum()) for seed in range(300)) == longest
+
+
+@pytest.mark.parametrize("frame", [0.01, 0.02, 0.08])
+def test_masks_are_as_many_and_as_long_whatever_the_frame(frame):
+    # A hundred seconds with one mask a second: what is hidden is a share of time, not of frames.
+    batch = FeatureBatch(torch.ones(1, round(100 / frame), 1), torch.tensor([round(100 / frame)]), torch.tensor([1_600_000]))
+    section = AugmentSection(time_masks_per_second=1, time_mask_seconds=0.32)
+    hidden = (mask_features(batch, section, frame, np.random.default_rng(0)).frames == 0).float().mean()
+    assert float(hidden) == pytest.approx(1 - np.exp(-0.16), abs=0.04)
 
 
 def test_without_masks_nothing_changes(masked):
     assert masked([5, 1]).min() == 1
 
 
-@pytest.mark.parametrize("options", [{"time_masks": 3}, {"feature_masks": 3}, {"time_masks": 1, "time_mask_share": 1.0}])
+@pytest.mark.parametrize("options", [{"time_masks_per_second": 3}, {"feature_masks": 3}, {"time_masks_per_second": 100}])
 def test_one_frame_does_not_crash(masked, options):
     assert masked([1, 1], **options).shape == (2, 3, WIDTH)
