@@ -40,25 +40,29 @@ class Problem:
     Attributes
     ----------
     file, line
-        Where it stands; `line` is None when the whole file is meant.
+        Where it stands; `line` is None when the whole file is meant, `file` is empty when `what` names the place.
     what
         What was found, what was expected and what to do.
     row
         Index of the row in its manifest; None when no single row is to blame.
+    skippable
+        Whether going on without the row helps.
     """
 
     file: str
     line: int | None
     what: str
     row: int | None = None
+    skippable: bool = True
 
     def __str__(self) -> str:
         """Give `file:line: what`."""
-        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.what}" if place else self.what
 
 
 class DataError(SpeechxferError):
-    """A manifest or its audio is wrong; `problems` holds all that was found, not the first only."""
+    """What a run is made from is wrong; `problems` holds all that was found, not the first only."""
 
     SHOWN = 20
 
@@ -71,4 +75,4 @@ class DataError(SpeechxferError):
         if len(self.problems) > self.SHOWN:
             lines.append(f"... and {len(self.problems) - self.SHOWN} more")
         count = len(self.problems)
-        return f"{count} problem{'s' if count != 1 else ''} in the data:\n" + "\n".join(lines)
+        return f"{count} problem{'s' if count != 1 else ''} found:\n" + "\n".join(lines)

@@ -23,6 +23,8 @@ _PUBLIC = {
     "probe": "speechxfer.data.audio",
     "read_manifest": "speechxfer.data.manifest",
     "read_sets": "speechxfer.data.splits",
+    "refuse": "speechxfer.data.check",
+    "sift_sets": "speechxfer.data.check",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from speechxfer.data.batching import plan_batches as plan_batches
     from speechxfer.data.check import TARGET_COLUMN as TARGET_COLUMN
     from speechxfer.data.check import check_sets as check_sets
+    from speechxfer.data.check import refuse as refuse
+    from speechxfer.data.check import sift_sets as sift_sets
     from speechxfer.data.manifest import STANDARD_COLUMNS as STANDARD_COLUMNS
     from speechxfer.data.manifest import Manifest as Manifest
     from speechxfer.data.manifest import parse_manifest as parse_manifest

@@ -6,15 +6,15 @@ A *view* is one variant of the training audio; its features are computed once an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torchaudio.functional import add_noise, speed
 
 from speechxfer.data.audio import Samples, load_audio
-from speechxfer.data.manifest import Manifest, parse_manifest
-from speechxfer.recipe import AugmentSection, NoiseSection
+from speechxfer.data.utterance import Utterance
+from speechxfer.recipe import AugmentSection
 
 
 class WaveformAugmenter:
@@ -28,13 +28,22 @@ class WaveformAugmenter:
         Of all samples handed in, in Hz.
     seed
         The run's seed.
+    noises
+        What `augment.noise.manifest` lists, checked; all of it is held in memory.
+
+    Raises
+    ------
+    ValueError
+        If the recipe asks for noise and there is none.
     """
 
-    def __init__(self, section: AugmentSection, sampling_rate: int, seed: int) -> None:
+    def __init__(self, section: AugmentSection, sampling_rate: int, seed: int, noises: Iterable[Utterance] = ()) -> None:
         self._section = section
         self._sampling_rate = sampling_rate
         self._seed = seed
-        self._noises = _load_noises(section.noise, sampling_rate) if section.noise else []
+        self._noises = [load_audio(noise, sampling_rate) for noise in noises]
+        if section.noise and not self._noises:
+            raise ValueError(f"augment.noise asks for {section.noise.manifest}, but no noises are given")
 
     def speed(self, view: int) -> float:
         """Give the speed factor of a view: the list of speeds in turn."""
@@ -59,11 +68,6 @@ class WaveformAugmenter:
 def _generator(seed: int, view: int, utterance_id: str) -> np.random.Generator:
     digest = hashlib.blake2b(f"{seed}/{view}/{utterance_id}".encode(), digest_size=8).digest()
     return np.random.default_rng(int.from_bytes(digest, "little"))
-
-
-def _load_noises(section: NoiseSection, sampling_rate: int) -> Sequence[Samples]:
-    manifest: Manifest = parse_manifest(section.manifest)
-    return [load_audio(utterance, sampling_rate) for utterance in manifest]
 
 
 def _stretch(noise: Samples, num_samples: int, random: np.random.Generator) -> Samples:

@@ -42,20 +42,34 @@ def check_sets(
     DataError
         With all problems at once; also when skipping leaves a set empty or the fault is not in single rows.
     """
+    good, problems = sift_sets(sets, task, normaliser)
+    refuse(problems, good, on_bad_row)
+    return good, problems
+
+
+def sift_sets(
+    sets: Mapping[str, Manifest], task: str | None, normaliser: str = "none"
+) -> tuple[dict[str, Manifest], list[Problem]]:
+    """Do what `check_sets` does and leave it to the caller to `refuse`; without a task no text or label is needed."""
     infos = _probe_files([path for manifest in sets.values() for path in _paths(manifest)])
     problems = {name: list(_problems(manifest, task, normaliser, infos)) for name, manifest in sets.items()}
-    # Sets that are parts of one file all name its broken rows.
-    found = list(dict.fromkeys(problem for part in problems.values() for problem in part))
-    unskippable = [problem for problem in found if problem.row is None and problem.what.startswith("no column")]
-    if unskippable or (found and on_bad_row == "error"):
-        raise DataError(found)
-    kept = {}
+    good = {}
     for name, manifest in sets.items():
         bad = {problem.row for problem in problems[name]}
-        kept[name] = _with_durations(manifest.select([row for row in range(len(manifest)) if row not in bad]), infos)
-        if not len(kept[name]):
-            raise DataError([*problems[name], Problem(manifest.source, None, f"no usable row is left in {name}")])
-    return kept, found
+        good[name] = _with_durations(manifest.select([row for row in range(len(manifest)) if row not in bad]), infos)
+    # Sets that are parts of one file all name its broken rows.
+    return good, list(dict.fromkeys(problem for part in problems.values() for problem in part))
+
+
+def refuse(problems: Sequence[Problem], good: Mapping[str, Manifest], on_bad_row: str) -> None:
+    """Raise a `DataError` if there are problems that are not to be skipped, or if a set has no good row."""
+    if any(not problem.skippable for problem in problems) or (problems and on_bad_row == "error"):
+        raise DataError(problems)
+    empty = [
+        Problem(manifest.source, None, f"no usable row is left in {name}") for name, manifest in good.items() if not len(manifest)
+    ]
+    if empty:
+        raise DataError([*problems, *empty])
 
 
 def _paths(manifest: Manifest) -> list[str]:
@@ -76,10 +90,12 @@ def _probe_files(paths: Sequence[str]) -> dict[str, AudioInfo | AudioError]:
         return dict(zip(distinct, pool.map(attempt, distinct), strict=True))
 
 
-def _problems(manifest: Manifest, task: str, normaliser: str, infos: Mapping[str, AudioInfo | AudioError]) -> Iterator[Problem]:
+def _problems(
+    manifest: Manifest, task: str | None, normaliser: str, infos: Mapping[str, AudioInfo | AudioError]
+) -> Iterator[Problem]:
     yield from manifest.problems
-    target = TARGET_COLUMN[task]
-    if target not in manifest.columns:
+    target = TARGET_COLUMN[task] if task else None
+    if target and target not in manifest.columns:
         yield missing_column(manifest, target)
     counts = Counter(manifest.columns["id"])
     first_seen: dict[str, int] = {}
@@ -88,7 +104,7 @@ def _problems(manifest: Manifest, task: str, normaliser: str, infos: Mapping[str
             first = first_seen.setdefault(utterance.id, row)
             if first != row:
                 yield manifest.problem(row, f"id {utterance.id!r} stands already on line {manifest.lines[first]}")
-        value = manifest.columns[target][row] if target in manifest.columns else None
+        value = manifest.columns[target][row] if target and target in manifest.columns else None
         if value is not None and not (normalise(value, normaliser) if task == "ctc" else value.strip()):
             yield manifest.problem(row, f"{target} is {value!r}, which leaves nothing to learn")
         info = infos[str(utterance.audio)]

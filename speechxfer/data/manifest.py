@@ -10,6 +10,7 @@ import math
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -99,11 +100,7 @@ class Manifest:
             {name: [column[row] for row in rows] for name, column in self.columns.items()},
             self.source,
             [self.lines[row] for row in rows],
-            [
-                p if p.row is None else Problem(p.file, p.line, p.what, place[p.row])
-                for p in self.problems
-                if p.row is None or p.row in place
-            ],
+            [p if p.row is None else replace(p, row=place[p.row]) for p in self.problems if p.row is None or p.row in place],
         )
 
     def where(self, /, **conditions: str) -> Self:
@@ -218,7 +215,7 @@ def _missing_column(name: str, columns: Mapping[str, list[str]]) -> str:
 
 def missing_column(manifest: Manifest, name: str) -> Problem:
     """Give the problem that a task needs this column and the manifest lacks it."""
-    return Problem(manifest.source, 1, _missing_column(name, manifest.columns))
+    return Problem(manifest.source, 1, _missing_column(name, manifest.columns), skippable=False)
 
 
 def _row_problems(manifest: Manifest, row: int) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from speechxfer.data.manifest import Manifest, parse_manifest
 from speechxfer.errors import DataError, Problem
@@ -13,7 +13,7 @@ from speechxfer.recipe import DataSection
 HELD_OUT_SHARE = 0.1
 
 
-def read_sets(section: DataSection) -> tuple[dict[str, Manifest], list[str]]:
+def read_sets(section: DataSection) -> tuple[dict[str, Manifest], list[str], list[Problem]]:
     """Read the sets that a recipe names, and make those it does not name.
 
     Parameters
@@ -24,33 +24,33 @@ def read_sets(section: DataSection) -> tuple[dict[str, Manifest], list[str]]:
     Returns
     -------
     sets
-        `train`, `dev`, `test`; rows with problems are still in them.
+        `train`, `dev`, `test`; rows with problems are still in them, sets that cannot be had are not.
     notes
         What was decided and the user should know, a sentence each.
-
-    Raises
-    ------
-    DataError
-        If a file cannot be read, or too few groups exist to hold any out.
+    problems
+        Files that cannot be read, or too few groups to hold any out.
     """
     specs = {name: spec for name in ("train", "dev", "test") if (spec := getattr(section, name))}
     sets: dict[str, Manifest] = {}
+    notes: list[str] = []
     problems: list[Problem] = []
     for name, spec in specs.items():
         try:
             sets[name] = parse_manifest(spec)
         except DataError as error:
             problems += error.problems
-    if problems:
-        raise DataError(problems)
-    notes = _use_split_column(sets)
-    missing = [name for name in ("dev", "test") if name not in sets]
-    if missing:
-        notes += _hold_out(sets, missing, section.split_by)
-    return sets, notes
+    if "train" in sets:
+        notes += _use_split_column(sets, specs)
+        try:
+            notes += _hold_out(
+                sets, [name for name in ("dev", "test") if name not in specs and name not in sets], section.split_by
+            )
+        except DataError as error:
+            problems += error.problems
+    return sets, notes, problems
 
 
-def _use_split_column(sets: dict[str, Manifest]) -> list[str]:
+def _use_split_column(sets: dict[str, Manifest], specs: Collection[str]) -> list[str]:
     """Take dev and test from train's own `split` column, and never train on rows marked otherwise."""
     train = sets["train"]
     marks = set(train.columns.get("split", []))
@@ -59,13 +59,15 @@ def _use_split_column(sets: dict[str, Manifest]) -> list[str]:
     notes = ["train: only the rows with split=train are trained on"]
     sets["train"] = train.where(split="train")
     for name in ("dev", "test"):
-        if name not in sets and name in marks:
+        if name not in specs and name in marks:
             sets[name] = train.where(split=name)
             notes.append(f"{name}: the rows of the train manifest with split={name}")
     return notes
 
 
 def _hold_out(sets: dict[str, Manifest], missing: Sequence[str], split_by: str | None) -> list[str]:
+    if not missing:
+        return []
     train = sets["train"]
     column = split_by or next((name for name in ("speaker", "call") if any(train.columns.get(name, []))), "id")
     if column not in train.columns:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
-from speechxfer.data import TARGET_COLUMN, Manifest, Vocabulary, WaveformAugmenter, check_sets, normalise, read_sets
-from speechxfer.errors import DataError, Problem
-from speechxfer.evaluation import as_items, score_set
+from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
+from speechxfer.evaluation import as_items, evaluate, score_set
 from speechxfer.features import FeatureSource, FeatureStore
 from speechxfer.models import (
     PooledClassificationHead,
@@ -25,13 +23,12 @@ from speechxfer.models import (
     choose_precision,
     collate,
     describe_trainable,
-    new_head,
     set_trainable,
 )
 from speechxfer.recipe import Recipe
 from speechxfer.report import make_report, write_json
 from speechxfer.training.loop import TrainingSet, run_stage
-from speechxfer.training.loss import fits
+from speechxfer.training.preparation import Prepared, model_under_new_head, prepare
 from speechxfer.training.run import Listener, Run
 
 
@@ -55,108 +52,44 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None) 
     Raises
     ------
     DataError
-        With all problems of all manifests and audio files, before anything is trained.
-    ModelError
-        If the pretrained model cannot be used.
+        With all problems of manifests, audio files and model, before anything is trained.
     TrainingError
         If training cannot go on.
     """
-    sets, notes = read_sets(recipe.data)
-    speech_model = _with_new_head(recipe, sets["train"])
-    sets, problems = _check(recipe, sets, speech_model)
+    prepared = prepare(recipe)
+    speech_model, notes = prepared.speech_model, [*prepared.notes, *(f"left out: {problem}" for problem in prepared.skipped)]
     run = Run(Path(out), recipe, listener)
-    notes += [f"left out: {problem}" for problem in problems]
-    notes += _unknown_targets(sets, speech_model)
-    run.tell("start", sets={name: _size(manifest) for name, manifest in sets.items()}, task=recipe.task)
+    run.tell("start", sets={name: _size(manifest) for name, manifest in prepared.sets.items()}, task=recipe.task)
     for note in notes:
         run.tell("note", text=note)
-    scores, stages = _train(recipe, speech_model, sets, run)
+    stages = _train(recipe, speech_model, prepared, run)
     speech_model.save(run.model)
     sections: dict[str, Any] = {"training": {"seconds": round(run.seconds, 1), "stages": stages}, "notes": notes}
+    scores = _scores(recipe, speech_model, prepared)
     if recipe.proof.control == "scratch":
         run.tell("note", text="control: the same recipe on the same shape with random weights")
-        control = _with_new_head(recipe, sets["train"], random_encoder=True)
-        control_run = Run(run.directory / "control", recipe, listener)
-        sections["control"] = {"kind": "scratch", "sets": _train(recipe, control, sets, control_run)[0]}
+        control = model_under_new_head(recipe, prepared.sets["train"], random_encoder=True)
+        _train(recipe, control, prepared, Run(run.directory / "control", recipe, listener))
+        sections["control"] = {"kind": "scratch", "sets": _scores(recipe, control, prepared)}
     report = make_report(recipe.task, str(run.model), scores, **sections)
     write_json(run.directory / "report.json", report)
     run.tell("end", report=str(run.directory / "report.json"), model=str(run.model))
     return report
 
 
-def _with_new_head(recipe: Recipe, train: Manifest, *, random_encoder: bool = False) -> SpeechModel:
-    """Build the model: vocabulary or labels come from the training rows alone."""
-    target = train.columns.get(TARGET_COLUMN[recipe.task], [])
-    labels = sorted({label for label in target if label.strip()}) if recipe.task == "classification" else []
-    texts = [normalise(text, recipe.data.normaliser) for text in target]
-    torch.manual_seed(recipe.training.seed)
-    return new_head(
-        recipe.model.path,
-        recipe.task,
-        vocabulary=Vocabulary.from_texts(texts) if recipe.task == "ctc" else None,
-        labels=labels,
-        head=recipe.model.head,
-        head_hidden_size=recipe.model.head_hidden_size,
-        head_dropout=recipe.model.head_dropout,
-        normaliser=recipe.data.normaliser,
-        random_encoder=random_encoder,
-    )
-
-
-def _check(recipe: Recipe, sets: Mapping[str, Manifest], speech_model: SpeechModel) -> tuple[dict[str, Manifest], list[Problem]]:
-    """Check rows and audio, then what only the model can say: too long for it, or too short for the text."""
-    try:
-        checked, problems = check_sets(sets, recipe.task, recipe.data.on_bad_row, recipe.data.normaliser)
-    except DataError as error:
-        readable, _ = _attempt_skipping(recipe, sets)
-        raise DataError([*error.problems, *(p for m in readable.values() for p in _misfits(recipe, m, speech_model))]) from None
-    misfits = {name: list(_misfits(recipe, manifest, speech_model)) for name, manifest in checked.items()}
-    found = [problem for part in misfits.values() for problem in part]
-    if found and recipe.data.on_bad_row == "error":
-        raise DataError(found)
-    for name, part in misfits.items():
-        bad = {problem.row for problem in part}
-        checked[name] = checked[name].select([row for row in range(len(checked[name])) if row not in bad])
-        if not len(checked[name]):
-            raise DataError([*part, Problem(checked[name].source, None, f"no usable row is left in {name}")])
-    return checked, problems + found
-
-
-def _attempt_skipping(recipe: Recipe, sets: Mapping[str, Manifest]) -> tuple[dict[str, Manifest], list[Problem]]:
-    try:
-        return check_sets(sets, recipe.task, "skip", recipe.data.normaliser)
-    except DataError:
-        return {}, []
-
-
-def _misfits(recipe: Recipe, manifest: Manifest, speech_model: SpeechModel) -> Iterator[Problem]:
-    """Find rows that are too long in the slowest view, or too short for their text in the fastest."""
-    frontend, speeds = speech_model.frontend, (1.0, *recipe.augment.speed)
-    longest = frontend.max_seconds * min(speeds)
-    for row, item in enumerate(as_items(manifest)):
-        if item.seconds > longest:
-            what = f"{item.seconds:.1f} s, but this model takes {longest:.0f} s at most"
-            yield manifest.problem(row, f"{what}: give start and end of shorter stretches")
-        if speech_model.vocabulary:
-            numbers = speech_model.vocabulary.encode(normalise(item.utterance.text or "", speech_model.normaliser))
-            frames = frontend.num_frames(math.floor(item.seconds / max(speeds) * frontend.sampling_rate))
-            if not fits(frames, numbers):
-                yield manifest.problem(row, f"{len(numbers)} symbols of text do not fit into {frames} frames of audio")
-
-
-def _unknown_targets(sets: Mapping[str, Manifest], speech_model: SpeechModel) -> list[str]:
-    """Say which symbols or labels of dev and test the model can never give."""
-    notes = []
-    for name in sets.keys() - {"train"}:
-        values = sets[name].columns[TARGET_COLUMN[speech_model.task]]
-        if speech_model.vocabulary:
-            counts = speech_model.vocabulary.unknown(normalise(text, speech_model.normaliser) for text in values)
-            unknown = [f"{symbol!r} ({count})" for symbol, count in counts.most_common(10)]
-        else:
-            unknown = sorted({repr(label) for label in values} - {repr(label) for label in speech_model.labels})
-        if unknown:
-            notes.append(f"{name}: not in the training set, so never recognised: {', '.join(unknown)}")
-    return sorted(notes)
+def _scores(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared) -> dict[str, Any]:
+    """Score dev and test as `speechxfer evaluate` will on the saved model: nothing comes from the store."""
+    training = recipe.training
+    return {
+        name: evaluate(
+            speech_model,
+            prepared.sets[name],
+            groups=recipe.data.groups,
+            device=training.device,
+            precision=training.precision,
+        ).scores
+        for name in ("dev", "test")
+    }
 
 
 def _size(manifest: Manifest) -> dict[str, float]:
@@ -164,15 +97,15 @@ def _size(manifest: Manifest) -> dict[str, float]:
     return {"utterances": len(manifest), "minutes": round(minutes, 1)}
 
 
-def _train(
-    recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], run: Run
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Run all stages; give the scores of dev and test, and how each stage went."""
+def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: Run) -> list[dict[str, Any]]:
+    """Run all stages; say how each went."""
+    sets = prepared.sets
     accelerator = _accelerator(recipe, run.directory)
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
     model = speech_model.model.to(accelerator.device)
     store = FeatureStore(recipe.store.dtype) if recipe.store.enabled else None
-    augmenter = WaveformAugmenter(recipe.augment, speech_model.frontend.sampling_rate, recipe.training.seed)
+    rate, noises = speech_model.frontend.sampling_rate, prepared.noises or ()
+    augmenter = WaveformAugmenter(recipe.augment, rate, recipe.training.seed, noises)
     per_view = [as_items(sets["train"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
     training_set = TrainingSet(list(zip(*per_view, strict=True)), _targets(sets["train"], speech_model))
     results = []
@@ -189,18 +122,15 @@ def _train(
             parts=describe_trainable(model, speech_model.family),
         )
         source.plan([item for views in training_set.views for item in views])
-        source.plan([item for name in ("train", "dev", "test") for item in as_items(sets[name])])
+        source.plan([item for name in ("train", "dev") for item in as_items(sets[name])])
         if number == 0:
             _standardise_head(split, source, sets["train"])
         score_dev = _scorer(split, source, speech_model, sets["dev"], precision)
         result = run_stage(number, stage, recipe, split, source, training_set, score_dev, accelerator, run)
         results.append({"train": stage.train, "cut": str(split.cut), **asdict(result)})
         run.tell("stage_end", **results[-1], store_mb=round(store.num_bytes / 1e6, 1) if store else 0)
-    groups = recipe.data.groups
-    scores = {name: score_set(split, source, speech_model, sets[name], precision, groups).scores for name in ("dev", "test")}
-    model.requires_grad_(True).eval()
     accelerator.end_training()
-    return scores, results
+    return results
 
 
 def _scorer(split: SplitModel, source: FeatureSource, speech_model: SpeechModel, dev: Manifest, precision: str) -> Any:

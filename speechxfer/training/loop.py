@@ -45,12 +45,31 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class StageResult:
-    """How a stage went: its best epoch (from 1), that epoch's dev error, optimiser steps, share of time waiting for data."""
+    """How a stage went.
+
+    Attributes
+    ----------
+    best_epoch
+        From 1; its weights are in the model.
+    dev_error
+        That epoch's CER, or 1 - accuracy.
+    steps
+        Of the optimiser.
+    data_wait_share
+        Share of the training time spent waiting for features.
+    seconds_to_first_step
+        From the start of the stage to the end of its first step.
+    seconds
+        Of the whole stage.
+    collapsed
+        Whether it was stopped because the model answered blank everywhere.
+    """
 
     best_epoch: int
     dev_error: float
     steps: int
     data_wait_share: float
+    seconds_to_first_step: float
     seconds: float
     collapsed: bool
 
@@ -108,7 +127,7 @@ def run_stage(
     best = BestCheckpoint(run.checkpoints / f"stage{number}-best.safetensors", split.model)
     prepared, prepared_optimizer = accelerator.prepare(split, optimizer)
     start, waited_before, collapsed = time.perf_counter(), source.seconds_waited, False
-    train_seconds = 0.0
+    train_seconds = first_step_seconds = 0.0
     steps = 0
     for epoch, plan in enumerate(plans):
         epoch_start, losses = time.perf_counter(), 0.0
@@ -131,6 +150,7 @@ def run_stage(
                 schedule.step()
                 average.update()
                 steps += 1
+            first_step_seconds = first_step_seconds or time.perf_counter() - start
             loss = per_utterance.mean().item()
             losses += loss
             run.tell("step", stage=number, epoch=epoch + 1, epochs=epochs, step=index + 1, steps=len(plan), loss=loss)
@@ -156,8 +176,15 @@ def run_stage(
         if training.patience and epoch + 1 - best.epoch >= training.patience:
             break
     best.restore()
-    waited = source.seconds_waited - waited_before
-    return StageResult(best.epoch, best.error, steps, waited / max(train_seconds, 1e-9), time.perf_counter() - start, collapsed)
+    return StageResult(
+        best_epoch=best.epoch,
+        dev_error=best.error,
+        steps=steps,
+        data_wait_share=(source.seconds_waited - waited_before) / max(train_seconds, 1e-9),
+        seconds_to_first_step=first_step_seconds,
+        seconds=time.perf_counter() - start,
+        collapsed=collapsed,
+    )
 
 
 def _plan_epoch(training_set: TrainingSet, recipe: Recipe, stage: int, epoch: int) -> list[list[tuple[int, Item]]]:

@@ -17,7 +17,7 @@ def test_a_data_error_keeps_all_and_shows_the_first(count, shown):
     error = DataError(problems)
     head, *lines = str(error).splitlines()
     assert error.problems == problems
-    assert head == (f"{count} problems in the data:" if count > 1 else "1 problem in the data:")
+    assert head == (f"{count} problems found:" if count > 1 else "1 problem found:")
     assert lines[:shown] == [f"m.csv:{line}: bad" for line in range(1, shown + 1)]
     assert lines[shown:] == ([f"... and {count - shown} more"] if count > shown else [])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechxfer.data import WaveformAugmenter
+from speechxfer.data import WaveformAugmenter, read_manifest
 from speechxfer.recipe import AugmentSection, NoiseSection
 
 RATE = 16_000
@@ -18,6 +18,10 @@ def noise(tmp_path) -> str:
     return str(tmp_path / "noise.csv")
 
 
+def augmenter(section: AugmentSection, seed: int = 0) -> WaveformAugmenter:
+    return WaveformAugmenter(section, RATE, seed, read_manifest(section.noise.manifest) if section.noise else ())
+
+
 @pytest.fixture
 def clip() -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
@@ -27,7 +31,7 @@ def test_a_view_is_a_function_of_seed_view_and_id(noise, clip):
     section = AugmentSection(views=4, speed=[0.9, 1.0, 1.1], noise=NoiseSection(manifest=noise, probability=0.9))
 
     def view(seed=0, name="a", number=0):
-        return WaveformAugmenter(section, RATE, seed)(clip, name, number)
+        return augmenter(section, seed)(clip, name, number)
 
     for number in range(4):
         np.testing.assert_array_equal(view(number=number), view(number=number))
@@ -39,7 +43,7 @@ def test_a_view_is_a_function_of_seed_view_and_id(noise, clip):
 
 def test_the_order_of_calls_does_not_matter(noise, clip):
     section = AugmentSection(noise=NoiseSection(manifest=noise, probability=0.5))
-    first, second = WaveformAugmenter(section, RATE, 0), WaveformAugmenter(section, RATE, 0)
+    first, second = augmenter(section), augmenter(section)
     names = [f"u{number}" for number in range(8)]
     forth = {name: first(clip, name, 0) for name in names}
     back = {name: second(clip, name, 0) for name in reversed(names)}
@@ -51,10 +55,10 @@ def test_the_order_of_calls_does_not_matter(noise, clip):
 
 @pytest.mark.parametrize("factor", [0.8, 0.9, 1.1, 1.25])
 def test_speed_changes_length_and_pitch_by_its_factor(clip, factor):
-    augmenter = WaveformAugmenter(AugmentSection(speed=[1.0, factor]), RATE, 0)
-    assert [augmenter.speed(view) for view in range(4)] == [1.0, factor, 1.0, factor]
-    np.testing.assert_array_equal(augmenter(clip, "a", 0), clip)
-    fast = augmenter(clip, "a", 1)
+    views = augmenter(AugmentSection(speed=[1.0, factor]))
+    assert [views.speed(view) for view in range(4)] == [1.0, factor, 1.0, factor]
+    np.testing.assert_array_equal(views(clip, "a", 0), clip)
+    fast = views(clip, "a", 1)
     assert len(fast) == pytest.approx(len(clip) / factor, abs=1)
     peak = np.abs(np.fft.rfft(fast * np.hanning(len(fast)))).argmax() * RATE / len(fast)
     assert peak == pytest.approx(440 * factor, abs=1)
@@ -63,17 +67,17 @@ def test_speed_changes_length_and_pitch_by_its_factor(clip, factor):
 @pytest.mark.parametrize("snr", [0.0, 5.0, 20.0])
 @pytest.mark.parametrize("factor", [1.0, 0.9])
 def test_noise_has_the_asked_level(noise, clip, snr, factor):
-    plain = WaveformAugmenter(AugmentSection(speed=[factor]), RATE, 0)(clip, "a", 0)
+    plain = augmenter(AugmentSection(speed=[factor]))(clip, "a", 0)
     section = AugmentSection(speed=[factor], noise=NoiseSection(manifest=noise, probability=1, snr_db=(snr, snr)))
     for name in "abc":
-        added = WaveformAugmenter(section, RATE, 0)(clip, name, 0) - plain
+        added = augmenter(section)(clip, name, 0) - plain
         got = 10 * np.log10(np.mean(plain**2) / np.mean(added**2))
         assert got == pytest.approx(snr, abs=0.5)
 
 
 def test_noise_levels_lie_in_the_asked_range(noise, clip):
-    augmenter = WaveformAugmenter(AugmentSection(noise=NoiseSection(manifest=noise, probability=1, snr_db=(5, 20))), RATE, 0)
-    added = [augmenter(clip, str(number), 0) - clip for number in range(30)]
+    noisy = augmenter(AugmentSection(noise=NoiseSection(manifest=noise, probability=1, snr_db=(5, 20))))
+    added = [noisy(clip, str(number), 0) - clip for number in range(30)]
     levels = [10 * np.log10(np.mean(clip**2) / np.mean(part**2)) for part in added]
     assert 4.5 < min(levels) < 9
     assert 16 < max(levels) < 20.5
@@ -83,7 +87,7 @@ def test_a_noise_shorter_than_the_clip_is_repeated(tmp_path, clip):
     soundfile.write(tmp_path / "n.wav", np.random.default_rng(1).normal(0, 0.1, 1000), RATE, subtype="FLOAT")
     (tmp_path / "n.csv").write_text("audio\nn.wav\n")
     section = AugmentSection(noise=NoiseSection(manifest=str(tmp_path / "n.csv"), probability=1))
-    added = WaveformAugmenter(section, RATE, 0)(clip, "a", 0) - clip
+    added = augmenter(section)(clip, "a", 0) - clip
     np.testing.assert_allclose(added[:1000], added[1000:2000], atol=1e-6)
     assert np.abs(added[-1000:]).max() > 0
 
@@ -92,7 +96,7 @@ def test_a_silent_stretch_of_noise_changes_nothing(tmp_path, clip):
     soundfile.write(tmp_path / "n.wav", np.zeros(RATE), RATE)
     (tmp_path / "n.csv").write_text("audio\nn.wav\n")
     section = AugmentSection(noise=NoiseSection(manifest=str(tmp_path / "n.csv"), probability=1))
-    np.testing.assert_array_equal(WaveformAugmenter(section, RATE, 0)(clip, "a", 0), clip)
+    np.testing.assert_array_equal(augmenter(section)(clip, "a", 0), clip)
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.9])
@@ -102,12 +106,17 @@ def test_the_input_stays_and_the_result_is_a_copy(noise, clip, speed):
         AugmentSection(speed=[speed]),
         AugmentSection(speed=[speed], noise=NoiseSection(manifest=noise, probability=1)),
     ):
-        changed = WaveformAugmenter(section, RATE, 0)(clip, "a", 0)
+        changed = augmenter(section)(clip, "a", 0)
         assert changed.dtype == np.float32
         changed[:] = 7
         np.testing.assert_array_equal(clip, before)
 
 
+def test_noise_that_is_asked_for_must_be_there(noise):
+    with pytest.raises(ValueError, match="no noises are given"):
+        WaveformAugmenter(AugmentSection(noise=NoiseSection(manifest=noise)), RATE, 0)
+
+
 def test_silence_stays_finite(noise):
     section = AugmentSection(noise=NoiseSection(manifest=noise, probability=1))
-    assert np.isfinite(WaveformAugmenter(section, RATE, 0)(np.zeros(RATE, dtype=np.float32), "a", 0)).all()
+    assert np.isfinite(augmenter(section)(np.zeros(RATE, dtype=np.float32), "a", 0)).all()

@@ -141,6 +141,28 @@ def test_all_problems_of_all_sets_are_named_before_training(small_whisper, tones
     assert not (tmp_path / "run").exists()
 
 
+def test_faults_of_data_model_noise_and_values_are_named_together(small_whisper, tones, tmp_path):
+    noise = write(tmp_path / "noise.csv", [("audio",), ("hum.wav",)])
+    text = write(tmp_path / "text.csv", [("audio", "txt"), (tones.parent / "0.wav", "ab")])
+    changes = {"task": "ctc", "data__train": str(text), "data__dev": "gone.csv", "data__test": str(tones)}
+    changes |= {"augment__noise": {"manifest": str(noise)}, "training__trackers": ["tensorbord"], "training__device": "abacus"}
+    changes |= {"training__stages": [{"train": "head"}, {"train": "top:9"}], "data__on_bad_row": "skip"}
+    with pytest.raises(DataError) as caught:
+        finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
+    for expected in (
+        "text.csv:1: no column `text`; is it `txt`?",
+        "gone.csv: cannot read the manifest",
+        "noise.csv:2: ",
+        "unknown tracker 'tensorbord'",
+        "'abacus' cannot be used",
+        "top:9, but the encoder has 3 layers",
+    ):
+        assert expected in str(caught.value)
+    with pytest.raises(DataError, match=r"gone.csv[^$]*no such model directory"):
+        finetune(recipe(tmp_path / "nowhere", tones, **changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_bad_rows_are_skipped_and_named_when_asked(small_whisper, tones, tmp_path):
     rows = [("audio", "label", "split")]
     rows += [(tones.parent / f"{n}.wav", "ab"[n // 6], ("train", "dev", "test")[n % 3]) for n in range(12)]

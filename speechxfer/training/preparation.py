@@ -1,0 +1,160 @@
+"""A recipe in; checked sets and the model under its new head out, or every problem at once, before anything runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+from speechxfer.data import (
+    TARGET_COLUMN,
+    Manifest,
+    Vocabulary,
+    normalise,
+    parse_manifest,
+    read_sets,
+    refuse,
+    sift_sets,
+)
+from speechxfer.errors import DataError, ModelError, Problem
+from speechxfer.evaluation import as_items
+from speechxfer.models import SpeechModel, choose_device, new_head, set_trainable
+from speechxfer.recipe import Recipe
+from speechxfer.training.loss import fits
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run needs.
+
+    Attributes
+    ----------
+    sets
+        `train`, `dev`, `test`, with durations, good rows only.
+    noises
+        The rows of `augment.noise.manifest`; None without.
+    speech_model
+        The pretrained model under its new head.
+    notes
+        What the user should know, a sentence each.
+    skipped
+        Problems of the rows left out.
+    """
+
+    sets: Mapping[str, Manifest]
+    noises: Manifest | None
+    speech_model: SpeechModel
+    notes: list[str]
+    skipped: list[Problem]
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Read and check all that a recipe names.
+
+    Raises
+    ------
+    DataError
+        With all problems of manifests, audio files, model and values that do not fit the model.
+    """
+    read, notes, problems = read_sets(recipe.data)
+    sets, in_rows = sift_sets(read, recipe.task, recipe.data.normaliser)
+    problems += in_rows
+    noises, in_noises = _read_noises(recipe)
+    problems += in_noises
+    speech_model = None
+    try:
+        speech_model = model_under_new_head(recipe, sets.get("train"))
+    except ModelError as error:
+        problems.append(Problem("", None, str(error), skippable=False))
+    problems += _wrong_values(recipe, speech_model)
+    if speech_model:
+        for name, manifest in sets.items():
+            misfits = list(_misfits(recipe, manifest, speech_model))
+            bad = {problem.row for problem in misfits}
+            sets[name] = manifest.select([row for row in range(len(manifest)) if row not in bad])
+            problems += misfits
+    needed = sets if noises is None else {**sets, "noise": noises}
+    complete = speech_model and sets.keys() == {"train", "dev", "test"}
+    refuse(problems, needed, recipe.data.on_bad_row if complete else "error")
+    assert speech_model
+    return Prepared(sets, noises, speech_model, notes + _unknown_targets(sets, speech_model), problems)
+
+
+def model_under_new_head(recipe: Recipe, train: Manifest | None, *, random_encoder: bool = False) -> SpeechModel:
+    """Build the model; vocabulary or labels come from the training rows alone."""
+    target = train.columns.get(TARGET_COLUMN[recipe.task], []) if train else []
+    labels = sorted({label for label in target if label.strip()}) if recipe.task == "classification" else []
+    texts = [normalise(text, recipe.data.normaliser) for text in target]
+    torch.manual_seed(recipe.training.seed)
+    return new_head(
+        recipe.model.path,
+        recipe.task,
+        vocabulary=Vocabulary.from_texts(texts) if recipe.task == "ctc" else None,
+        labels=labels,
+        head=recipe.model.head,
+        head_hidden_size=recipe.model.head_hidden_size,
+        head_dropout=recipe.model.head_dropout,
+        normaliser=recipe.data.normaliser,
+        random_encoder=random_encoder,
+    )
+
+
+def _read_noises(recipe: Recipe) -> tuple[Manifest | None, list[Problem]]:
+    if not recipe.augment.noise:
+        return None, []
+    try:
+        sets, problems = sift_sets({"noise": parse_manifest(recipe.augment.noise.manifest)}, task=None)
+    except DataError as error:
+        return None, error.problems
+    return sets["noise"], problems
+
+
+def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[Problem]:
+    """Find values of the recipe that this model or this machine cannot serve."""
+    try:
+        choose_device(recipe.training.device)
+    except ModelError as error:
+        yield Problem("training.device", None, str(error), skippable=False)
+    for name in recipe.training.trackers:
+        if name not in LOGGER_TYPE_TO_CLASS:
+            known = ", ".join(sorted(LOGGER_TYPE_TO_CLASS))
+            yield Problem("training.trackers", None, f"unknown tracker {name!r}; known: {known}", skippable=False)
+    for train in dict.fromkeys(stage.train for stage in recipe.stages()) if speech_model else ():
+        assert speech_model and train
+        try:
+            set_trainable(speech_model.model, speech_model.family, train)
+        except ModelError as error:
+            yield Problem("", None, str(error), skippable=False)
+
+
+def _misfits(recipe: Recipe, manifest: Manifest, speech_model: SpeechModel) -> Iterator[Problem]:
+    """Find rows that are too long in the slowest view, or too short for their text in the fastest."""
+    frontend, speeds = speech_model.frontend, (1.0, *recipe.augment.speed)
+    longest = frontend.max_seconds * min(speeds)
+    for row, item in enumerate(as_items(manifest)):
+        if item.seconds > longest:
+            what = f"{item.seconds:.1f} s, but this model takes {longest:.0f} s at most"
+            yield manifest.problem(row, f"{what}: give start and end of shorter stretches")
+        if speech_model.vocabulary:
+            numbers = speech_model.vocabulary.encode(normalise(item.utterance.text or "", speech_model.normaliser))
+            frames = frontend.num_frames(math.floor(item.seconds / max(speeds) * frontend.sampling_rate))
+            if not fits(frames, numbers):
+                yield manifest.problem(row, f"{len(numbers)} symbols of text do not fit into {frames} frames of audio")
+
+
+def _unknown_targets(sets: Mapping[str, Manifest], speech_model: SpeechModel) -> list[str]:
+    """Say which symbols or labels of dev and test the model can never give."""
+    notes = []
+    for name in sets.keys() - {"train"}:
+        values = sets[name].columns[TARGET_COLUMN[speech_model.task]]
+        if speech_model.vocabulary:
+            counts = speech_model.vocabulary.unknown(normalise(text, speech_model.normaliser) for text in values)
+            unknown = [f"{symbol!r} ({count})" for symbol, count in counts.most_common(10)]
+        else:
+            unknown = sorted({repr(label) for label in values} - {repr(label) for label in speech_model.labels})
+        if unknown:
+            notes.append(f"{name}: not in the training set, so never recognised: {', '.join(unknown)}")
+    return sorted(notes)
