@@ -60,9 +60,10 @@ class WhisperSection(_Section):
 
 
 class DataSection(_Section):
-    """Which rows are trained on, chosen by and tested on."""
+    """Which rows are trained on, chosen by and tested on; `mix` is further speech to train on, natural or synthetic."""
 
     train: str
+    mix: str | None = None
     dev: str | None = None
     test: str | None = None
     groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
@@ -107,6 +108,7 @@ class StageSection(_Section):
     epochs: Annotated[int, Field(ge=1)] | None = None
     head_learning_rate: Positive | None = None
     encoder_learning_rate: Positive | None = None
+    mix_share: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 class TrainingSection(_Section):
@@ -118,6 +120,7 @@ class TrainingSection(_Section):
     accumulation: Annotated[int, Field(ge=1)] = 1
     head_learning_rate: Positive = 1e-3
     encoder_learning_rate: Positive = 5e-5
+    mix_share: Annotated[float, Field(ge=0, lt=1)] = 0.5  # of an epoch's utterances, where there is `data.mix`
     warmup_share: Probability = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     max_grad_norm: Positive = 1.0
@@ -168,6 +171,7 @@ class Recipe(_Section):
             epochs=self.training.epochs,
             head_learning_rate=self.training.head_learning_rate,
             encoder_learning_rate=self.training.encoder_learning_rate,
+            mix_share=self.training.mix_share if self.data.mix else 0.0,
         )
         return [default.model_copy(update=stage.model_dump(exclude_none=True)) for stage in self.training.stages] or [default]
 

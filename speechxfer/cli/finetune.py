@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,5 +44,8 @@ def finetune(
         sets = report["sets"] | {f"control {name}": scores for name, scores in report.get("control", {}).get("sets", {}).items()}
         show_sets(sets, Console())
         print(f"model: {report['model']}   report: {out / 'report.json'}")
-    if any(note.startswith("left out:") for note in report["notes"]) or any(s["collapsed"] for s in report["training"]["stages"]):
+    left_out = [note for note in report["notes"] if note.startswith("left out:")]
+    if left_out:
+        print("\n".join([f"{len(left_out)} bad row{'s' if len(left_out) > 1 else ''}:", *left_out]), file=sys.stderr)
+    if left_out or any(stage["collapsed"] for stage in report["training"]["stages"]):
         raise typer.Exit(1)

@@ -24,13 +24,13 @@ def read_sets(section: DataSection) -> tuple[dict[str, Manifest], list[str], lis
     Returns
     -------
     sets
-        `train`, `dev`, `test`; rows with problems are still in them, sets that cannot be had are not.
+        `train`, `dev`, `test`, and `mix` if asked for; rows with problems are still in them, sets that cannot be had are not.
     notes
         What was decided and the user should know, a sentence each.
     problems
         Files that cannot be read, or too few groups to hold any out.
     """
-    specs = {name: spec for name in ("train", "dev", "test") if (spec := getattr(section, name))}
+    specs = {name: spec for name in ("train", "mix", "dev", "test") if (spec := getattr(section, name))}
     sets: dict[str, Manifest] = {}
     notes: list[str] = []
     problems: list[Problem] = []

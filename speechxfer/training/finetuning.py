@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
 from speechxfer.evaluation import as_items, evaluate, score_set
-from speechxfer.features import FeatureSource, FeatureStore
+from speechxfer.features import FeatureSource, FeatureStore, Item
 from speechxfer.models import (
+    Cut,
     PooledClassificationHead,
     SpeechModel,
     SplitModel,
@@ -68,7 +69,7 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None) 
     scores = _scores(recipe, speech_model, prepared)
     if recipe.proof.control == "scratch":
         run.tell("note", text="control: the same recipe on the same shape with random weights")
-        control = model_under_new_head(recipe, prepared.sets["train"], random_encoder=True)
+        control = model_under_new_head(recipe, prepared.sets, random_encoder=True)
         _train(recipe, control, prepared, Run(run.directory / "control", recipe, listener))
         sections["control"] = {"kind": "scratch", "sets": _scores(recipe, control, prepared)}
     report = make_report(recipe.task, str(run.model), scores, **sections)
@@ -103,16 +104,19 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
     accelerator = _accelerator(recipe, run.directory)
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
     model = speech_model.model.to(accelerator.device)
-    store = FeatureStore(recipe.store.dtype) if recipe.store.enabled else None
+    store: FeatureStore | None = None
+    cut: Cut | None = None
     rate, noises = speech_model.frontend.sampling_rate, prepared.noises or ()
     augmenter = WaveformAugmenter(recipe.augment, rate, recipe.training.seed, noises)
-    per_view = [as_items(sets["train"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
-    training_set = TrainingSet(list(zip(*per_view, strict=True)), _targets(sets["train"], speech_model))
+    training_set = _training_set(recipe, speech_model, sets, augmenter)
     results = []
     for number, stage in enumerate(recipe.stages()):
         assert stage.train is not None
         set_trainable(model, speech_model.family, stage.train)
         split = SplitModel(model, speech_model.family)
+        if split.cut != cut and recipe.store.enabled:
+            # Features at another cut are of no use any more, and memory is scarce.
+            store, cut = FeatureStore(recipe.store.dtype), split.cut
         source = FeatureSource(split, speech_model.frontend, store, precision, augmenter, recipe.training.batch_seconds)
         run.tell(
             "stage",
@@ -131,6 +135,20 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
         run.tell("stage_end", **results[-1], store_mb=round(store.num_bytes / 1e6, 1) if store else 0)
     accelerator.end_training()
     return results
+
+
+def _training_set(
+    recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], augmenter: WaveformAugmenter
+) -> TrainingSet:
+    """Give own utterances in all views; those of `data.mix`, of which there are many, in one view each, the views in turn."""
+    per_view = [as_items(sets["train"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
+    views: list[Sequence[Item]] = list(zip(*per_view, strict=True))
+    targets = _targets(sets["train"], speech_model)
+    if "mix" in sets:
+        mixed = [as_items(sets["mix"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
+        views += [[mixed[row % len(mixed)][row]] for row in range(len(sets["mix"]))]
+        targets += _targets(sets["mix"], speech_model)
+    return TrainingSet(views, targets, len(sets["train"]))
 
 
 def _scorer(split: SplitModel, source: FeatureSource, speech_model: SpeechModel, dev: Manifest, precision: str) -> Any:
@@ -155,7 +173,7 @@ def _accelerator(recipe: Recipe, directory: Path) -> Accelerator:
     return accelerator
 
 
-def _targets(manifest: Manifest, speech_model: SpeechModel) -> Sequence[Any]:
+def _targets(manifest: Manifest, speech_model: SpeechModel) -> list[Any]:
     values = manifest.columns[TARGET_COLUMN[speech_model.task]]
     if speech_model.vocabulary:
         return [speech_model.vocabulary.encode(normalise(text, speech_model.normaliser)) for text in values]

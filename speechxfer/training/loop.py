@@ -37,10 +37,21 @@ COLLAPSE_ADVICE = (
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is trained on: for each utterance its views, and its target (symbol numbers, or a label number)."""
+    """What is trained on.
+
+    Attributes
+    ----------
+    views
+        For each utterance its views: first those of `data.train`, then those of `data.mix`.
+    targets
+        For each utterance its symbol numbers, or its label number.
+    num_own
+        How many are of `data.train`.
+    """
 
     views: Sequence[Sequence[Item]]
     targets: Sequence[Any]
+    num_own: int
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,8 @@ def run_stage(
     """
     training = recipe.training
     epochs = stage.epochs or training.epochs
-    assert stage.head_learning_rate is not None and stage.encoder_learning_rate is not None
-    plans = [_plan_epoch(training_set, recipe, number, epoch) for epoch in range(epochs)]
+    assert stage.head_learning_rate is not None and stage.encoder_learning_rate is not None and stage.mix_share is not None
+    plans = [_plan_epoch(training_set, recipe, number, epoch, stage.mix_share) for epoch in range(epochs)]
     total_steps = sum(math.ceil(len(plan) / training.accumulation) for plan in plans)
     optimizer = make_optimizer(split, stage.head_learning_rate, stage.encoder_learning_rate, training.weight_decay)
     schedule = make_schedule(optimizer, max(1, round(training.warmup_share * total_steps)), total_steps)
@@ -187,12 +198,18 @@ def run_stage(
     )
 
 
-def _plan_epoch(training_set: TrainingSet, recipe: Recipe, stage: int, epoch: int) -> list[list[tuple[int, Item]]]:
-    """Give the batches of an epoch: each utterance once, in one of its views."""
-    random = np.random.default_rng((recipe.training.seed, stage, epoch, 0))
-    chosen = [views[int(random.integers(len(views)))] for views in training_set.views]
-    batches = plan_batches([item.seconds for item in chosen], recipe.training.batch_seconds, (recipe.training.seed, stage, epoch))
-    return [[(row, chosen[row]) for row in batch] for batch in batches]
+def _plan_epoch(
+    training_set: TrainingSet, recipe: Recipe, stage: int, epoch: int, mix_share: float
+) -> list[list[tuple[int, Item]]]:
+    """Give the batches of an epoch: each own utterance once, in one of its views, and so many others that they are this share."""
+    seed = recipe.training.seed
+    random = np.random.default_rng((seed, stage, epoch, 0))
+    others = range(training_set.num_own, len(training_set.views))
+    count = min(len(others), round(training_set.num_own * mix_share / (1 - mix_share)))
+    rows = [*range(training_set.num_own), *(random.choice(others, count, replace=False).tolist() if count else [])]
+    chosen = [training_set.views[row][int(random.integers(len(training_set.views[row])))] for row in rows]
+    batches = plan_batches([item.seconds for item in chosen], recipe.training.batch_seconds, (seed, stage, epoch))
+    return [[(rows[place], chosen[place]) for place in batch] for batch in batches]
 
 
 def _torch_seed(seed: int, stage: int, epoch: int) -> int:

@@ -33,7 +33,7 @@ class Prepared:
     Attributes
     ----------
     sets
-        `train`, `dev`, `test`, with durations, good rows only.
+        `train`, `dev`, `test`, and `mix` if asked for, with durations, good rows only.
     noises
         The rows of `augment.noise.manifest`; None without.
     speech_model
@@ -66,7 +66,7 @@ def prepare(recipe: Recipe) -> Prepared:
     problems += in_noises
     speech_model = None
     try:
-        speech_model = model_under_new_head(recipe, sets.get("train"))
+        speech_model = model_under_new_head(recipe, sets)
     except ModelError as error:
         problems.append(Problem("", None, str(error), skippable=False))
     problems += _wrong_values(recipe, speech_model)
@@ -77,15 +77,16 @@ def prepare(recipe: Recipe) -> Prepared:
             sets[name] = manifest.select([row for row in range(len(manifest)) if row not in bad])
             problems += misfits
     needed = sets if noises is None else {**sets, "noise": noises}
-    complete = speech_model and sets.keys() == {"train", "dev", "test"}
+    complete = speech_model and sets.keys() == {"train", "dev", "test"} | ({"mix"} if recipe.data.mix else set())
     refuse(problems, needed, recipe.data.on_bad_row if complete else "error")
     assert speech_model
     return Prepared(sets, noises, speech_model, notes + _unknown_targets(sets, speech_model), problems)
 
 
-def model_under_new_head(recipe: Recipe, train: Manifest | None, *, random_encoder: bool = False) -> SpeechModel:
-    """Build the model; vocabulary or labels come from the training rows alone."""
-    target = train.columns.get(TARGET_COLUMN[recipe.task], []) if train else []
+def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random_encoder: bool = False) -> SpeechModel:
+    """Build the model; vocabulary or labels come from the rows that are trained on alone."""
+    trained_on = [sets[name].columns for name in ("train", "mix") if name in sets]
+    target = [value for columns in trained_on for value in columns.get(TARGET_COLUMN[recipe.task], [])]
     labels = sorted({label for label in target if label.strip()}) if recipe.task == "classification" else []
     texts = [normalise(text, recipe.data.normaliser) for text in target]
     torch.manual_seed(recipe.training.seed)
@@ -122,6 +123,8 @@ def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[
         if name not in LOGGER_TYPE_TO_CLASS:
             known = ", ".join(sorted(LOGGER_TYPE_TO_CLASS))
             yield Problem("training.trackers", None, f"unknown tracker {name!r}; known: {known}", skippable=False)
+    if not recipe.data.mix and any(stage.mix_share for stage in recipe.stages()):
+        yield Problem("training.stages", None, "mix_share is given, but data.mix is not", skippable=False)
     for train in dict.fromkeys(stage.train for stage in recipe.stages()) if speech_model else ():
         assert speech_model and train
         try:
@@ -148,7 +151,7 @@ def _misfits(recipe: Recipe, manifest: Manifest, speech_model: SpeechModel) -> I
 def _unknown_targets(sets: Mapping[str, Manifest], speech_model: SpeechModel) -> list[str]:
     """Say which symbols or labels of dev and test the model can never give."""
     notes = []
-    for name in sets.keys() - {"train"}:
+    for name in ("dev", "test"):
         values = sets[name].columns[TARGET_COLUMN[speech_model.task]]
         if speech_model.vocabulary:
             counts = speech_model.vocabulary.unknown(normalise(text, speech_model.normaliser) for text in values)
@@ -157,4 +160,4 @@ def _unknown_targets(sets: Mapping[str, Manifest], speech_model: SpeechModel) ->
             unknown = sorted({repr(label) for label in values} - {repr(label) for label in speech_model.labels})
         if unknown:
             notes.append(f"{name}: not in the training set, so never recognised: {', '.join(unknown)}")
-    return sorted(notes)
+    return notes

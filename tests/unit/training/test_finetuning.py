@@ -105,6 +105,33 @@ def load_file_weights(directory):
     return {name.removeprefix("model."): tensor for name, tensor in load_file(directory / "model.safetensors").items()}
 
 
+def test_mixed_material_has_its_share_of_each_epoch(small_whisper, tones, tmp_path, monkeypatch):
+    train = [(tones.parent / f"{n}.wav", "ab"[n % 2], "train" if n < 6 else "dev") for n in range(12)]
+    mix = [(tones.parent / f"{n}.wav", "abc"[n % 3]) for n in range(20, 50)]
+    manifest = write(tmp_path / "m.csv", [("audio", "label", "split"), *train])
+    seen = []
+    real = loop._plan_epoch
+
+    def noted(*given):
+        plan = real(*given)
+        seen.append([(item.utterance.audio, item.view) for batch in plan for _, item in batch])
+        return plan
+
+    monkeypatch.setattr(loop, "_plan_epoch", noted)
+    stages = [{"mix_share": 0.6, "epochs": 2}, {"epochs": 1}, {"mix_share": 0.99, "epochs": 1}]
+    changes = {"data__mix": str(write(tmp_path / "mix.csv", [("audio", "label"), *mix])), "data__test": f"{manifest}[split=dev]"}
+    changes |= {"training__stages": stages, "training__mix_share": 0, "augment__views": 2, "model__train": "head"}
+    report = finetune(recipe(small_whisper, manifest, **changes), tmp_path / "run")
+    assert [len(epoch) for epoch in seen] == [6 + 9, 6 + 9, 6, 6 + 30]
+    own = {str(row[0]) for row in train[:6]}
+    assert all({audio for audio, _ in epoch} >= own and len({audio for audio, _ in epoch}) == len(epoch) for epoch in seen)
+    assert set(seen[0]) != set(seen[1])
+    # A mixed clip has one view, always the same; all the labels that are trained on are known.
+    assert len(set(seen[3]) | {pair for epoch in seen for pair in epoch if pair[0] not in own}) == 36
+    assert load_model(tmp_path / "run").labels == ("a", "b", "c")
+    assert report["sets"].keys() == {"dev", "test"}
+
+
 def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp_path):
     # Another seed than the fixture's, or the random control would be the very same model.
     changes = {"proof__control": "scratch", "training__epochs": 1, "model__train": "head", "training__seed": 5}
@@ -146,7 +173,7 @@ def test_faults_of_data_model_noise_and_values_are_named_together(small_whisper,
     text = write(tmp_path / "text.csv", [("audio", "txt"), (tones.parent / "0.wav", "ab")])
     changes = {"task": "ctc", "data__train": str(text), "data__dev": "gone.csv", "data__test": str(tones)}
     changes |= {"augment__noise": {"manifest": str(noise)}, "training__trackers": ["tensorbord"], "training__device": "abacus"}
-    changes |= {"training__stages": [{"train": "head"}, {"train": "top:9"}], "data__on_bad_row": "skip"}
+    changes |= {"training__stages": [{"train": "head", "mix_share": 0.5}, {"train": "top:9"}], "data__on_bad_row": "skip"}
     with pytest.raises(DataError) as caught:
         finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
     for expected in (
@@ -156,6 +183,7 @@ def test_faults_of_data_model_noise_and_values_are_named_together(small_whisper,
         "unknown tracker 'tensorbord'",
         "'abacus' cannot be used",
         "top:9, but the encoder has 3 layers",
+        "mix_share is given, but data.mix is not",
     ):
         assert expected in str(caught.value)
     with pytest.raises(DataError, match=r"gone.csv[^$]*no such model directory"):

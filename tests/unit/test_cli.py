@@ -1,0 +1,98 @@
+"""The command line: exit codes, what goes to stdout and what to stderr, and never a traceback for a user's mistake."""
+
+import csv
+import json
+
+import pytest
+
+from speechxfer.cli import main
+
+
+@pytest.fixture
+def speechxfer(monkeypatch, capsys):
+    """Run a command line in this process; gives exit code, stdout and stderr."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["speechxfer", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+        written = capsys.readouterr()
+        return code, written.out, written.err
+
+    return run
+
+
+@pytest.fixture
+def recipe(tmp_path, small_whisper, tones):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"task: classification\nmodel: {{path: {small_whisper}}}\ndata: {{train: {tones}}}\n"
+        "training: {epochs: 2, batch_seconds: 4, head_learning_rate: 1e-2}\n"
+    )
+    return path
+
+
+def test_a_run_is_scored_and_heard(speechxfer, recipe, tones, tmp_path):
+    out = tmp_path / "run"
+    code, printed, log = speechxfer("finetune", recipe, "--out", out)
+    assert code == 0
+    assert str(out / "report.json") in printed and "ACCURACY" in printed
+    assert "epoch 2/2" in log and "encoder.layers.2" in log
+    code, printed, _ = speechxfer("evaluate", out, f"{tones}[split=test]", "--json")
+    scores = json.loads(printed)["sets"]["test"]
+    # The same road gives the same figures, whoever asks.
+    assert (code, scores) == (0, json.loads((out / "report.json").read_text())["sets"]["test"])
+    code, printed, _ = speechxfer("transcribe", tones.parent / "0.wav", "--model", out)
+    assert (code, printed.strip() in {"a", "b"}) == (0, True)
+    code, printed, _ = speechxfer("info", out)
+    assert code == 0 and "labels: a, b" in printed
+
+
+def test_quiet_is_quiet_and_json_is_json(speechxfer, recipe, tmp_path):
+    code, printed, log = speechxfer("finetune", recipe, "--out", tmp_path / "run", "--quiet", "--json")
+    assert (code, log) == (0, "")
+    assert json.loads(printed) == json.loads((tmp_path / "run/report.json").read_text())
+
+
+def test_rows_left_out_are_named_at_the_end(speechxfer, recipe, tones, tmp_path):
+    rows = list(csv.reader(tones.open()))
+    table = [[tones.parent / row[0], *row[1:]] for row in rows[1:]]
+    with (tmp_path / "m.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([rows[0], *table, ["gone.wav", "a", "a", "s0", "train"]])
+    given = (f"data.train={tmp_path / 'm.csv'}", "--out", tmp_path / "run")
+    code, _, log = speechxfer("finetune", recipe, *given)
+    assert code == 2 and "m.csv:62" in log and "gone.wav: no such file" in log
+    assert not (tmp_path / "run").exists()
+    code, _, log = speechxfer("finetune", recipe, "data.on_bad_row=skip", *given)
+    assert code == 1
+    assert "1 bad row" in log.splitlines()[-2] and "m.csv:62" in log.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("finetune", "gone.yaml"), "gone.yaml: cannot read the recipe"),
+        (("finetune", "RECIPE", "trainng.epochs=3", "model.train=hed"), "did you mean `training`?"),
+        (("evaluate", "gone", "m.csv"), "gone: no such model directory"),
+        (("transcribe", "a.wav", "--model", "gone"), "gone: no such model directory"),
+        (("transcribe", "a.wav", "--model", "gone", "--format", "doc"), "expected txt or json"),
+        (("info", "gone"), "gone: no such model directory"),
+    ],
+)
+def test_mistakes_end_in_a_message(speechxfer, recipe, words, expected):
+    code, printed, log = speechxfer(*(recipe if word == "RECIPE" else word for word in words))
+    assert code == 2
+    assert expected in log and "Traceback" not in log
+    assert printed == ""
+
+
+def test_stopping_a_run_exits_with_130(speechxfer, recipe, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("speechxfer.training.loop.classification_losses", interrupt)
+    code, _, log = speechxfer("finetune", recipe, "--out", tmp_path / "run", "--quiet")
+    assert code == 130 and "Traceback" not in log
