@@ -65,15 +65,16 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None) 
         run.tell("note", text=note)
     stages = _train(recipe, speech_model, prepared, run)
     speech_model.save(run.model)
-    sections: dict[str, Any] = {"training": {"seconds": round(run.seconds, 1), "stages": stages}, "notes": notes}
+    training = {"seconds": round(run.seconds, 1), "stages": stages}
     scores = _scores(recipe, speech_model, prepared)
+    report = make_report(recipe.task, str(run.model), scores, training=training, notes=notes)
+    write_json(run.directory / "report.json", report)
     if recipe.proof.control == "scratch":
         run.tell("note", text="control: the same recipe on the same shape with random weights")
         control = model_under_new_head(recipe, prepared.sets, random_encoder=True)
         _train(recipe, control, prepared, Run(run.directory / "control", recipe, listener))
-        sections["control"] = {"kind": "scratch", "sets": _scores(recipe, control, prepared)}
-    report = make_report(recipe.task, str(run.model), scores, **sections)
-    write_json(run.directory / "report.json", report)
+        report["control"] = {"kind": "scratch", "sets": _scores(recipe, control, prepared)}
+        write_json(run.directory / "report.json", report)
     run.tell("end", report=str(run.directory / "report.json"), model=str(run.model))
     return report
 
