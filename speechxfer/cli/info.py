@@ -44,8 +44,9 @@ def _model(directory: Path) -> dict[str, Any]:
 
     loaded = load_model(directory)
     facts: dict[str, Any] = {"task": loaded.task, "family": loaded.family.name, "format": type(loaded.model).__name__}
-    facts["loads in"] = "transformers, after `import speechxfer.auto`"
-    facts["context"] = loaded.model.config.context
+    facts["loads in"] = "plain transformers" if loaded.is_native else "transformers, after `import speechxfer.auto`"
+    if loaded.family.name == "whisper":
+        facts["context"] = loaded.model.config.context
     facts["parameters"] = f"{sum(p.numel() for p in loaded.model.parameters()):,}"
     facts["sampling rate"] = f"{loaded.frontend.sampling_rate} Hz"
     facts["normaliser"] = loaded.normaliser

@@ -66,7 +66,7 @@ def recognise(
         for row, utterance, length in zip(rows, log_probs, lengths, strict=True):
             own = utterance[:length]
             blank_share = (own.argmax(dim=-1) == 0).float().mean().item()
-            answers[row] = Recognised(greedy(own, vocabulary, split.family.frame_seconds), blank_share)
+            answers[row] = Recognised(greedy(own, vocabulary, split.frame_seconds), blank_share)
     return [answers[row] for row in range(len(features))]
 
 
@@ -102,7 +102,7 @@ def _run(
     """Run the suffix on batches of similar length; gives (rows, logits, frames at the head per row)."""
     split.eval()
     device = next(split.parameters()).device
-    lengths = [item.input_length // split.family.inputs_per_frame for item in features]
+    lengths = split.frame_lengths(torch.tensor([item.input_length for item in features])).tolist()
     for rows in plan_batches(lengths, batch_frames):
         batch = collate([features[row] for row in rows]).to(device)
         with autocast(device, precision):

@@ -1,6 +1,6 @@
 """The own pair of configuration and model, for encoders that have no native class with the head we put on them.
 
-Log-mel features in, logits out. `import speechxfer.auto` registers the pair with transformers' auto classes.
+The encoder's own inputs in, logits out. `import speechxfer.auto` registers the pair with transformers' auto classes.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
-from transformers import PretrainedConfig, PreTrainedModel, WhisperConfig
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel, WhisperConfig
 from transformers.modeling_outputs import CausalLMOutput, SequenceClassifierOutput
 
 from speechxfer.models.heads import BlstmCtcHead, LinearCtcHead, PooledClassificationHead
+from speechxfer.models.split import frame_lengths
 from speechxfer.models.whisper import AdaptiveWhisperEncoder
 
 
@@ -61,41 +62,53 @@ class EncoderHeadConfig(PretrainedConfig):
 
 
 class EncoderHeadModel(PreTrainedModel):
-    """A length-adaptive Whisper encoder under a CTC or classification head."""
+    """An encoder (Whisper's made length-adaptive, any other native) under a CTC or classification head of ours."""
 
     config_class = EncoderHeadConfig
     base_model_prefix = "encoder"
-    main_input_name = "input_features"
     _supports_sdpa = True
 
     def __init__(self, config: EncoderHeadConfig) -> None:
         super().__init__(config)
-        encoder_config = WhisperConfig(**config.encoder)
+        encoder_config = AutoConfig.for_model(**{"model_type": WhisperConfig.model_type, **config.encoder})
         encoder_config._attn_implementation = config._attn_implementation
-        self.encoder = AdaptiveWhisperEncoder(encoder_config)
-        self.head = _make_head(config, encoder_config.d_model)
+        if isinstance(encoder_config, WhisperConfig):
+            self.encoder = AdaptiveWhisperEncoder(encoder_config)
+        else:
+            self.encoder = AutoModel.from_config(encoder_config)
+        self.main_input_name = self.encoder.main_input_name
+        self.head = _make_head(config, encoder_config.hidden_size)
         self.post_init()
 
-    def frame_lengths(self, attention_mask: Tensor) -> Tensor:
-        """Give the number of frames `[batch]` of clips whose mel frames are marked in `[batch, mel frames]`."""
-        return (attention_mask.sum(dim=-1) + 1) // 2
+    def _get_feat_extract_output_lengths(self, input_lengths: Tensor) -> Tensor:
+        """Give the frames of clips with so many input positions, by the name that transformers' own speech models have for it."""
+        return frame_lengths(self.encoder, input_lengths)
 
     def forward(
-        self, input_features: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self,
+        input_features: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        input_values: Tensor | None = None,
+        **kwargs: Any,
     ) -> CausalLMOutput | SequenceClassifierOutput:
         """Give logits `[batch, frames, vocabulary]` (CTC) or `[batch, labels]` (classification).
 
         Parameters
         ----------
         input_features
-            float `[batch, mels, mel frames]`, padded with zeros to the longest clip.
+            float `[batch, mels, mel frames]`, padded with zeros to the longest clip, for an encoder of log-mel.
         attention_mask
-            int `[batch, mel frames]`, 1 on real frames; None when none is padded.
+            int `[batch, mel frames]` or `[batch, samples]`, 1 on real ones; None when none is padded.
+        input_values
+            float `[batch, samples]`, padded with zeros to the longest clip, for an encoder of waveforms.
         """
+        inputs = input_values if input_features is None else input_features
+        if inputs is None:
+            raise ValueError(f"this model takes {self.main_input_name}")
         if attention_mask is None:
-            attention_mask = input_features.new_ones((input_features.shape[0], input_features.shape[-1])).long()
-        hidden = self.encoder(input_features, attention_mask=attention_mask).last_hidden_state
-        logits = self.head(hidden, self.frame_lengths(attention_mask))
+            attention_mask = inputs.new_ones((inputs.shape[0], inputs.shape[-1])).long()
+        hidden = self.encoder(inputs, attention_mask=attention_mask).last_hidden_state
+        logits = self.head(hidden, self._get_feat_extract_output_lengths(attention_mask.sum(dim=-1)))
         output = CausalLMOutput if self.config.task == "ctc" else SequenceClassifierOutput
         return output(logits=logits)
 

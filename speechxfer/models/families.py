@@ -2,62 +2,97 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch.nn import Module
 
 
 @dataclass(frozen=True)
 class Family:
-    """How to find one's way in a model of this family.
+    """How to find one's way in the encoder of a model of this family; all paths are inside the encoder.
 
     Attributes
     ----------
     name
-        Also the `model_type` of the pretrained encoder's configuration.
-    encoder
-        Path of the module whose output the head takes, inside the whole model.
-    below_layers
-        Paths, inside the encoder, of the modules below the first layer, in forward order.
+        The `model_type` of the pretrained encoder's configuration.
+    inputs
+        What the frontend makes: `log_mel` `[mel frames, mels]` or `waveform` `[samples]`.
+    samples_per_input, samples_per_frame
+        Samples that one input position, and one frame at the head, stand for.
+    stem
+        The convolutional stem's modules, in forward order.
+    above_stem
+        Modules between the stem and the first layer. Without any, the cut above the stem is the one before layer 0.
     layers
-        Path of the list of layers, inside the encoder.
-    above_layers
-        Paths, inside the encoder, of the modules above the last layer.
-    placeholders
-        Modules below the layers that a suffix replaces, each with the factor by which it shortens time.
+        The list of layers.
+    final_norm
+        The norm that stands above the layers, or below them where the configuration says `do_stable_layer_norm: false`.
+    stand_ins
+        Modules below the layers that a suffix need not run, with what stands in for their output, zeros of the right shape:
+        `channels_first` `[batch, width, frames]`, `hidden` `[batch, frames, width]` or `hidden_pair`, two of these.
     never_trains
-        Parameters, inside the encoder, that stay fixed in every setting.
-    samples_per_frame
-        At the head.
-    inputs_per_frame
-        Input positions (mel frames or samples) that one frame at the head covers.
+        Parameters that stay fixed in every setting, because nothing gives them a gradient.
+    weight_prefixes
+        What may stand before the encoder's parameters in a pretrained file, the longest first.
     sampling_rate
         Of the audio the family was trained on, in Hz.
+    min_samples
+        The fewest that give a frame.
+    max_seconds
+        The longest utterance that is taken whole.
     """
 
     name: str
-    encoder: str
-    below_layers: tuple[str, ...]
-    layers: str
-    above_layers: tuple[str, ...]
-    placeholders: dict[str, int]
-    never_trains: tuple[str, ...]
+    inputs: Literal["log_mel", "waveform"]
+    samples_per_input: int
     samples_per_frame: int
-    inputs_per_frame: int
+    stem: tuple[str, ...]
+    above_stem: tuple[str, ...]
+    layers: str
+    final_norm: str
+    stand_ins: Mapping[str, Literal["channels_first", "hidden", "hidden_pair"]]
+    weight_prefixes: tuple[str, ...]
+    never_trains: tuple[str, ...] = field(default=())
     sampling_rate: int = 16_000
+    min_samples: int = 1
+    max_seconds: float = 30.0
 
-    @property
-    def frame_seconds(self) -> float:
-        """Time between two frames at the head."""
-        return self.samples_per_frame / self.sampling_rate
+    def norms_above_layers(self, encoder: Module) -> tuple[str, ...]:
+        """Give the norm's path if it stands above the layers."""
+        return (self.final_norm,) if getattr(encoder.config, "do_stable_layer_norm", True) else ()
+
+    def norms_below_layers(self, encoder: Module) -> tuple[str, ...]:
+        """Give the norm's path if it stands below the layers."""
+        return () if self.norms_above_layers(encoder) else (self.final_norm,)
 
 
 WHISPER = Family(
     name="whisper",
-    encoder="encoder",
-    below_layers=("conv1", "conv2", "embed_positions"),
-    layers="layers",
-    above_layers=("layer_norm",),
-    placeholders={"conv1": 1, "conv2": 2},
-    never_trains=("embed_positions.weight",),
+    inputs="log_mel",
+    samples_per_input=160,
     samples_per_frame=320,
-    inputs_per_frame=2,
+    stem=("conv1", "conv2", "embed_positions"),
+    above_stem=(),
+    layers="layers",
+    final_norm="layer_norm",
+    stand_ins={"conv1": "channels_first", "conv2": "channels_first"},
+    weight_prefixes=("model.encoder.", "encoder."),
+    never_trains=("embed_positions.weight",),
 )
+WAV2VEC2 = Family(
+    name="wav2vec2",
+    inputs="waveform",
+    samples_per_input=1,
+    samples_per_frame=320,
+    stem=("feature_extractor",),
+    above_stem=("feature_projection", "encoder.pos_conv_embed"),
+    layers="encoder.layers",
+    final_norm="encoder.layer_norm",
+    stand_ins={"feature_extractor": "channels_first", "feature_projection": "hidden_pair", "encoder.pos_conv_embed": "hidden"},
+    weight_prefixes=("wav2vec2.", ""),
+    never_trains=("masked_spec_embed",),
+    min_samples=400,
+)
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (WHISPER, WAV2VEC2)}

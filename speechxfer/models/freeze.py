@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+from transformers import PreTrainedModel
 
 from speechxfer.errors import ModelError
 from speechxfer.models.families import Family
 
 
-def set_trainable(model: nn.Module, family: Family, train: str) -> None:
+def set_trainable(model: PreTrainedModel, family: Family, train: str) -> None:
     """Mark what trains.
 
     Parameters
@@ -26,7 +26,7 @@ def set_trainable(model: nn.Module, family: Family, train: str) -> None:
     ModelError
         If the model has fewer layers than asked for.
     """
-    encoder = model.get_submodule(family.encoder)
+    encoder = model.base_model
     layers = list(encoder.get_submodule(family.layers).children())
     model.requires_grad_(True)
     encoder.requires_grad_(train == "all")
@@ -34,24 +34,25 @@ def set_trainable(model: nn.Module, family: Family, train: str) -> None:
         count = int(train.removeprefix("top:"))
         if count > len(layers):
             raise ModelError(f"model.train is {train}, but the encoder has {len(layers)} layers")
-        upper = layers[-count:]
-    else:
-        upper = layers if train == "encoder" else []
-    if upper:
-        for module in (*upper, *(encoder.get_submodule(path) for path in family.above_layers)):
+        for module in (*layers[-count:], *(encoder.get_submodule(path) for path in family.norms_above_layers(encoder))):
             module.requires_grad_(True)
-    for path in family.never_trains:
-        encoder.get_parameter(path).requires_grad_(False)
+    elif train == "encoder":
+        encoder.requires_grad_(True)
+        for path in family.stem:
+            encoder.get_submodule(path).requires_grad_(False)
+    for name, parameter in encoder.named_parameters():
+        if name in family.never_trains:
+            parameter.requires_grad_(False)
 
 
-def describe_trainable(model: nn.Module, family: Family) -> list[tuple[str, int, int]]:
+def describe_trainable(model: PreTrainedModel, family: Family) -> list[tuple[str, int, int]]:
     """Give (part, parameters that train, all parameters) for each part of the model in forward order."""
-    encoder = model.get_submodule(family.encoder)
-    parts = [(f"{family.encoder}.{path}", encoder.get_submodule(path)) for path in family.below_layers]
-    layers = encoder.get_submodule(family.layers).children()
-    parts += [(f"{family.encoder}.{family.layers}.{index}", layer) for index, layer in enumerate(layers)]
-    parts += [(f"{family.encoder}.{path}", encoder.get_submodule(path)) for path in family.above_layers]
-    parts += [(name, child) for name, child in model.named_children() if name != family.encoder]
+    encoder, name_of_encoder = model.base_model, model.base_model_prefix
+    below, above = family.norms_below_layers(encoder), family.norms_above_layers(encoder)
+    layers = [f"{family.layers}.{index}" for index in range(len(list(encoder.get_submodule(family.layers).children())))]
+    paths = (*family.stem, *family.above_stem, *below, *layers, *above)
+    parts = [(f"{name_of_encoder}.{path}", encoder.get_submodule(path)) for path in paths]
+    parts += [(name, child) for name, child in model.named_children() if name != name_of_encoder]
     return [
         (name, sum(p.numel() for p in part.parameters() if p.requires_grad), sum(p.numel() for p in part.parameters()))
         for name, part in parts

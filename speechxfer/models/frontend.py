@@ -1,21 +1,27 @@
-"""Samples `[num_samples]` in, the model's inputs `[input positions, width]` out: one utterance alone, before any batching."""
+"""Samples `[num_samples]` in, the model's inputs out: one utterance alone, before any batching.
+
+Log-mel `[mel frames, mels]`, or the waveform `[samples]` itself, normalised as the checkpoint says.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import WhisperFeatureExtractor
+from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
 from speechxfer.data import Samples
 from speechxfer.errors import ModelError
 from speechxfer.models.families import Family
 
+_EXTRACTORS: dict[str, Any] = {"log_mel": WhisperFeatureExtractor, "waveform": Wav2Vec2FeatureExtractor}
+
 
 class Frontend:
-    """Log-mel features of the clip as long as it is, padded with silence to a whole frame only.
+    """Makes inputs of the clip as long as it is, padded with silence to the shortest that gives a frame, or to a whole frame.
 
     Parameters
     ----------
@@ -25,10 +31,11 @@ class Frontend:
         The model's family.
     """
 
-    def __init__(self, extractor: WhisperFeatureExtractor, family: Family) -> None:
+    def __init__(self, extractor: WhisperFeatureExtractor | Wav2Vec2FeatureExtractor, family: Family) -> None:
         self._extractor = extractor
         self._family = family
         self.sampling_rate = int(extractor.sampling_rate)
+        self.max_seconds = family.max_seconds
 
     @classmethod
     def load(cls, directory: Path, family: Family) -> Frontend:
@@ -40,7 +47,7 @@ class Frontend:
             If it is missing or not readable.
         """
         try:
-            return cls(WhisperFeatureExtractor.from_pretrained(directory, local_files_only=True), family)
+            return cls(_EXTRACTORS[family.inputs].from_pretrained(directory, local_files_only=True), family)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{directory}: cannot read preprocessor_config.json: {error}") from None
 
@@ -48,19 +55,28 @@ class Frontend:
         """Write `preprocessor_config.json`."""
         self._extractor.save_pretrained(directory)
 
-    @property
-    def max_seconds(self) -> float:
-        """The longest utterance the model takes."""
-        return float(self._extractor.chunk_length)
+    def num_inputs(self, num_samples: int) -> int:
+        """Give the input positions (mel frames or samples) that this many samples become."""
+        if self._family.inputs == "waveform":
+            return max(num_samples, self._family.min_samples)
+        return self._num_frames(num_samples) * self._family.samples_per_frame // self._family.samples_per_input
 
-    def num_frames(self, num_samples: int) -> int:
-        """Give the frames that this many samples become at the head."""
+    def _num_frames(self, num_samples: int) -> int:
         return max(1, -(-num_samples // self._family.samples_per_frame))
 
     def __call__(self, samples: Samples) -> Tensor:
-        """Give float32 `[mel frames, mels]`; the number of mel frames is even."""
-        padded = np.pad(samples, (0, self.num_frames(len(samples)) * self._family.samples_per_frame - len(samples)))
+        """Give float32 `[mel frames, mels]`, an even number of mel frames, or `[samples]`."""
+        if self._family.inputs == "waveform":
+            # Normalised alone and before padding: a clip's features must not depend on its company.
+            made = self._extractor(samples, sampling_rate=self.sampling_rate, padding="do_not_pad", return_tensors="np")
+            values = np.asarray(made["input_values"][0], dtype=np.float32)
+            return torch.from_numpy(np.pad(values, (0, self.num_inputs(len(values)) - len(values))))
+        wanted = self._num_frames(len(samples)) * self._family.samples_per_frame
         features = self._extractor(
-            padded, sampling_rate=self.sampling_rate, padding="do_not_pad", truncation=False, return_tensors="np"
+            np.pad(samples, (0, wanted - len(samples))),
+            sampling_rate=self.sampling_rate,
+            padding="do_not_pad",
+            truncation=False,
+            return_tensors="np",
         )
         return torch.from_numpy(features["input_features"][0].T)

@@ -15,16 +15,23 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import WhisperConfig
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, Wav2Vec2ForCTC, Wav2Vec2ForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
-from speechxfer.models.families import WHISPER, Family
+from speechxfer.models.families import FAMILIES, Family
 from speechxfer.models.frontend import Frontend
+from speechxfer.models.split import frame_lengths
 
-_ENCODER_PREFIXES = ("model.encoder.", "encoder.")
+# The head is the native one wherever the family has a class for it.
+_NATIVE: dict[tuple[str, str, str], type[PreTrainedModel]] = {
+    ("wav2vec2", "ctc", "linear"): Wav2Vec2ForCTC,
+    ("wav2vec2", "classification", "linear"): Wav2Vec2ForSequenceClassification,
+}
+# Weight norm as torch named it before it was a parametrisation.
+_OLD_NAMES = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class SpeechModel:
         Name of the text normaliser its training texts went through.
     """
 
-    model: EncoderHeadModel
+    model: PreTrainedModel
     family: Family
     frontend: Frontend
     task: str
@@ -57,8 +64,17 @@ class SpeechModel:
     labels: tuple[str, ...]
     normaliser: str
 
+    @property
+    def is_native(self) -> bool:
+        """Whether plain transformers loads it; otherwise `import speechxfer.auto` comes first."""
+        return not isinstance(self.model, EncoderHeadModel)
+
+    def num_frames(self, num_samples: int) -> int:
+        """Give the frames that this many samples become at the head."""
+        return int(frame_lengths(self.model, torch.tensor(self.frontend.num_inputs(num_samples))))
+
     def save(self, directory: Path) -> None:
-        """Write a directory that `load_model` and, after `import speechxfer.auto`, transformers load."""
+        """Write a directory that `load_model` and transformers load (see `is_native`)."""
         self.model.config.speechxfer = {"normaliser": self.normaliser}
         with _no_progress_bar():
             self.model.save_pretrained(directory)
@@ -84,7 +100,7 @@ def new_head(
     Parameters
     ----------
     directory
-        A Whisper model in the directory format of transformers, complete or encoder only.
+        A pretrained model in the directory format of transformers, or one that speechxfer saved, whose head is then dropped.
     task
         `ctc` (needs `vocabulary`) or `classification` (needs `labels`).
     vocabulary, labels
@@ -107,26 +123,38 @@ def new_head(
         If the directory is not a usable model; the message names what is missing.
     """
     path, config = _read_config(directory)
-    if config.get("model_type") == EncoderHeadConfig.model_type:
-        encoder_config = config["encoder"]
-    elif config.get("model_type") == WHISPER.name:
-        encoder_config = WhisperConfig(**config).to_dict()
+    encoder_config = config.get("encoder", {}) if config.get("model_type") == EncoderHeadConfig.model_type else config
+    family = _family(path, encoder_config)
+    names: dict[str, Any] = {
+        "id2label": dict(enumerate(labels)) or None,
+        "label2id": {label: number for number, label in enumerate(labels)} or None,
+        "vocab_size": len(vocabulary) if vocabulary else 1,
+        "pad_token_id": 0,
+    }
+    native = _NATIVE.get((family.name, task, head))
+    if native:
+        model = native(_calm(AutoConfig.for_model(**{**encoder_config, **names})))
     else:
-        raise ModelError(f"{path}: model_type is {config.get('model_type')!r}; supported: whisper")
-    own_config = EncoderHeadConfig(
-        encoder=encoder_config,
-        task=task,
-        head=head,
-        head_hidden_size=head_hidden_size,
-        head_dropout=head_dropout,
-        vocab_size=len(vocabulary) if vocabulary else 1,
-        id2label=dict(enumerate(labels)) or None,
-        label2id={label: number for number, label in enumerate(labels)} or None,
-    )
-    model = EncoderHeadModel(own_config)
+        sizes: dict[str, Any] = {"head": head, "head_hidden_size": head_hidden_size, "head_dropout": head_dropout}
+        whole_config = _calm(AutoConfig.for_model(**encoder_config)).to_dict()
+        model = EncoderHeadModel(EncoderHeadConfig(encoder=whole_config, task=task, **sizes, **names))
     if not random_encoder:
-        _load_strictly(model.encoder, _encoder_weights(_read_weights(path)), path)
-    return SpeechModel(model, WHISPER, Frontend.load(path, WHISPER), task, vocabulary, tuple(labels), normaliser)
+        _load_strictly(model.base_model, _encoder_weights(_read_weights(path), family), path)
+    return SpeechModel(model, family, Frontend.load(path, family), task, vocabulary, tuple(labels), normaliser)
+
+
+def _family(path: Path, config: dict[str, Any]) -> Family:
+    kind = str(config.get("model_type"))
+    if kind not in FAMILIES:
+        raise ModelError(f"{path}: model_type is {kind!r}; supported: {', '.join(FAMILIES)}")
+    return FAMILIES[kind]
+
+
+def _calm(config: PretrainedConfig) -> PretrainedConfig:
+    """Turn off what would skip frozen layers at random, and the native masks: ours act at the cut."""
+    config.layerdrop = 0.0
+    config.apply_spec_augment = False
+    return config
 
 
 def load_model(directory: str | Path) -> SpeechModel:
@@ -150,21 +178,28 @@ def load_model(directory: str | Path) -> SpeechModel:
     if (Path(directory) / "model" / "config.json").is_file():
         directory = Path(directory) / "model"
     path, config = _read_config(directory)
-    if config.get("model_type") != EncoderHeadConfig.model_type:
-        kind = config.get("model_type")
-        raise ModelError(f"{path}: a pretrained {kind} model without a head of ours; put one on it with `speechxfer finetune`")
-    own_config = EncoderHeadConfig.from_dict(config)
-    model = EncoderHeadModel(own_config)
+    if config.get("model_type") == EncoderHeadConfig.model_type:
+        family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
+        model: PreTrainedModel = EncoderHeadModel(EncoderHeadConfig.from_dict(config))
+    else:
+        family = _family(path, config)
+        native = {kind.__name__: (kind, task) for (_, task, _), kind in _NATIVE.items()}
+        name = next(iter(config.get("architectures") or []), None)
+        if name not in native:
+            what = f"a pretrained {family.name} model without a head of ours ({name})"
+            raise ModelError(f"{path}: {what}; put one on it with `speechxfer finetune`")
+        kind, task = native[name]
+        model = kind(_calm(AutoConfig.for_model(**config)))
     _load_strictly(model, _read_weights(path), path)
-    labels = tuple(label for _, label in sorted((own_config.id2label or {}).items()))
+    labels = tuple(label for _, label in sorted((model.config.id2label or {}).items()))
     return SpeechModel(
         model.eval(),
-        WHISPER,
-        Frontend.load(path, WHISPER),
-        own_config.task,
-        Vocabulary.load(path) if own_config.task == "ctc" else None,
-        labels if own_config.task == "classification" else (),
-        getattr(own_config, "speechxfer", {}).get("normaliser", "none"),
+        family,
+        Frontend.load(path, family),
+        task,
+        Vocabulary.load(path) if task == "ctc" else None,
+        labels if task == "classification" else (),
+        getattr(model.config, "speechxfer", {}).get("normaliser", "none"),
     )
 
 
@@ -212,7 +247,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             raise ModelError(f"{path}: {file.name} is missing{found}")
         try:
             with safe_open(file, framework="pt") as opened:
-                tensors |= {name: _as_fp32(opened.get_tensor(name)) for name in opened.keys()}
+                tensors |= {_new_name(name): _as_fp32(opened.get_tensor(name)) for name in opened.keys()}
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{file}: not a whole safetensors file: {error}") from None
     return tensors
@@ -222,8 +257,15 @@ def _as_fp32(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
 
 
-def _encoder_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in _ENCODER_PREFIXES:
+def _new_name(name: str) -> str:
+    for old, new in _OLD_NAMES.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _encoder_weights(tensors: dict[str, Tensor], family: Family) -> dict[str, Tensor]:
+    for prefix in family.weight_prefixes:
         if any(name.startswith(prefix) for name in tensors):
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     return {}

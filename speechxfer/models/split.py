@@ -9,7 +9,7 @@ Below the cut nothing trains. Whatever trains is found from `requires_grad`, on 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,20 +17,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
 
 from speechxfer.models.families import Family
+from speechxfer.models.padding import in_equal_lengths, sees_padding
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where the model is cut: before everything (`input`), before one layer (`layer`), or after the encoder (`end`)."""
+    """Where the model is cut: before everything (`input`), above the `stem`, before one `layer`, or after the encoder (`end`)."""
 
     kind: str
     layer: int = 0
 
     def __str__(self) -> str:
         """Name the place."""
-        return {"input": "before the encoder", "layer": f"before layer {self.layer}", "end": "after the encoder"}[self.kind]
+        places = {"input": "before the encoder", "stem": "above the convolutional stem", "end": "after the encoder"}
+        return places.get(self.kind, f"before layer {self.layer}")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Features:
     Attributes
     ----------
     frames
-        `[frames, width]` at the cut; for the cut before the encoder, the inputs `[input positions, width]`.
+        `[frames, width]` at the cut; for the cut before the encoder the inputs, `[input positions, width]` or `[samples]`.
     input_length
         Input positions (mel frames or samples) the utterance had, from which the native forward derives its masks.
     """
@@ -71,6 +75,11 @@ def collate(features: Sequence[Features]) -> FeatureBatch:
     )
 
 
+def frame_lengths(model: Any, input_lengths: Tensor) -> Tensor:
+    """Give the frames at the head of utterances with so many input positions, both `[batch]`, by the model's own arithmetic."""
+    return model._get_feat_extract_output_lengths(input_lengths)
+
+
 class _Stop(Exception):  # noqa: N818 (it ends a forward, it is no error)
     def __init__(self, hidden: Tensor) -> None:
         self.hidden = hidden
@@ -87,21 +96,37 @@ class SplitModel(nn.Module):
         Its entry.
     """
 
-    def __init__(self, model: nn.Module, family: Family) -> None:
+    def __init__(self, model: PreTrainedModel, family: Family) -> None:
         super().__init__()
         self.model = model
         self.family = family
         self.cut = find_cut(model, family)
+        # Whisper's log-mel is padded with the zeros that its convolutions pad with themselves.
+        self._stem_sees_padding = family.inputs == "waveform" and sees_padding(self._stem)
 
     @property
     def _encoder(self) -> nn.Module:
-        return self.model.get_submodule(self.family.encoder)
+        return self.model.base_model
+
+    @property
+    def _stem(self) -> nn.Module:
+        return self._encoder.get_submodule(self.family.stem[-1])
+
+    @property
+    def frame_seconds(self) -> float:
+        """Time between two frames at the head."""
+        return self.family.samples_per_frame / self.family.sampling_rate
 
     @property
     def frame_seconds_at_cut(self) -> float:
         """Time between two frames of the features."""
-        shortening = self.family.inputs_per_frame if self.cut.kind == "input" else 1
-        return self.family.frame_seconds / shortening
+        if self.cut.kind == "input":
+            return self.family.samples_per_input / self.family.sampling_rate
+        return self.frame_seconds
+
+    def frame_lengths(self, input_lengths: Tensor) -> Tensor:
+        """Give the frames at the head `[batch]` of utterances with so many input positions `[batch]`."""
+        return frame_lengths(self.model, input_lengths)
 
     @torch.no_grad()
     def prefix(self, inputs: FeatureBatch) -> list[Features]:
@@ -110,7 +135,7 @@ class SplitModel(nn.Module):
         Parameters
         ----------
         inputs
-            `frames` `[batch, input positions, width]`.
+            `frames` `[batch, input positions, width]` or `[batch, samples]`.
 
         Returns
         -------
@@ -122,7 +147,7 @@ class SplitModel(nn.Module):
         else:
             was_training = self.model.training
             self.model.eval()
-            hidden, lengths = self._run_to_cut(inputs), inputs.input_lengths // self.family.inputs_per_frame
+            hidden, lengths = self._run_to_cut(inputs), self.frame_lengths(inputs.input_lengths)
             if was_training:
                 self.train_suffix()
         return [
@@ -131,30 +156,40 @@ class SplitModel(nn.Module):
         ]
 
     def _run_to_cut(self, inputs: FeatureBatch) -> Tensor:
-        arguments = self._native_inputs(inputs.frames.transpose(1, 2), inputs.input_lengths)
-        if self.cut.kind == "end":
-            return self._encoder(**arguments).last_hidden_state
+        with ExitStack() as undo:
+            undo.enter_context(self._exact_stem(inputs.input_lengths))
+            undo.enter_context(self._stopping_at_cut())
+            try:
+                return self._encoder(**self._native_inputs(inputs.frames, inputs.input_lengths)).last_hidden_state
+            except _Stop as stopped:
+                return stopped.hidden
 
-        def stop(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+    @contextmanager
+    def _stopping_at_cut(self) -> Iterator[None]:
+        def stop_before(_: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
             raise _Stop(args[0])
 
-        layer = self._encoder.get_submodule(f"{self.family.layers}.{self.cut.layer}")
-        handle = layer.register_forward_pre_hook(stop)
-        try:
-            self._encoder(**arguments)
-        except _Stop as stopped:
-            return stopped.hidden
-        finally:
-            handle.remove()
-        raise RuntimeError(f"the forward never reached {self.cut}")
+        def stop_behind(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+            raise _Stop(output.transpose(1, 2))
+
+        with ExitStack() as undo:
+            if self.cut.kind == "layer":
+                layer = self._encoder.get_submodule(f"{self.family.layers}.{self.cut.layer}")
+                undo.callback(layer.register_forward_pre_hook(stop_before, with_kwargs=True).remove)
+            elif self.cut.kind == "stem":
+                undo.callback(self._stem.register_forward_hook(stop_behind).remove)
+            yield
 
     def forward(self, features: FeatureBatch) -> Tensor:
         """Run the suffix: features at the cut to logits (`[batch, frames, vocabulary]` or `[batch, labels]`)."""
         if self.cut.kind == "input":
-            arguments = self._native_inputs(features.frames.transpose(1, 2), features.input_lengths)
-            return self.model(**arguments).logits
-        batch, num_frames, _ = features.frames.shape
-        shape_only = features.frames.new_zeros(1, 1, 1).expand(batch, 1, num_frames * self.family.inputs_per_frame)
+            with self._exact_stem(features.input_lengths):
+                return self.model(**self._native_inputs(features.frames, features.input_lengths)).logits
+        longest = int(features.input_lengths.max())
+        # Nothing is computed from these: only the mask that the native forward derives from them counts.
+        shape_only = features.frames.new_zeros(1).expand(len(features.frames), longest)
+        if self.family.inputs == "log_mel":
+            shape_only = shape_only[..., None]
         with self._starting_at_cut(features.frames):
             return self.model(**self._native_inputs(shape_only, features.input_lengths)).logits
 
@@ -171,24 +206,35 @@ class SplitModel(nn.Module):
     def prefix_digest(self) -> str:
         """Give a hash of all weights below the cut and of the configuration that shapes them."""
         digest = hashlib.blake2b(f"{self.cut}{self.family.name}{getattr(self.model, 'config', '')}".encode(), digest_size=16)
-        for modules in self._below_cut():
-            for module in modules:
-                for name, tensor in module.state_dict().items():
-                    digest.update(name.encode())
-                    digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        for module in self._below_cut():
+            for name, tensor in module.state_dict().items():
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
-    def _below_cut(self) -> list[list[nn.Module]]:
+    def _below_cut(self) -> list[nn.Module]:
         if self.cut.kind == "end":
-            return [[self._encoder]]
+            return [self._encoder]
         order = _forward_order(self.model, self.family)
-        return [modules for cut, modules in order if cut.kind == "input" or cut.layer < self.cut.layer] * (
-            self.cut.kind != "input"
-        )
+        below = order[: [cut for cut, _ in order].index(self.cut)]
+        return [module for _, modules in below for module in modules]
 
     def _native_inputs(self, values: Tensor, input_lengths: Tensor) -> dict[str, Tensor]:
-        positions = torch.arange(values.shape[-1], device=values.device)
-        return {"input_features": values, "attention_mask": (positions < input_lengths[:, None]).long()}
+        positions = torch.arange(values.shape[1], device=values.device)
+        native = values.transpose(1, 2) if self.family.inputs == "log_mel" else values
+        mask = (positions < input_lengths.to(values.device)[:, None]).long()
+        return {str(self._encoder.main_input_name): native, "attention_mask": mask}
+
+    @contextmanager
+    def _exact_stem(self, input_lengths: Tensor) -> Iterator[None]:
+        """For one call, let a stem that sees padding run on clips of equal length."""
+        with ExitStack() as undo:
+            if self._stem_sees_padding:
+                native = self._stem.forward
+                undo.enter_context(
+                    _replaced_forward(self._stem, lambda samples: in_equal_lengths(native, samples, input_lengths))
+                )
+            yield
 
     @contextmanager
     def _starting_at_cut(self, hidden: Tensor) -> Iterator[None]:
@@ -196,28 +242,33 @@ class SplitModel(nn.Module):
         encoder = self._encoder
         with ExitStack() as undo:
             if self.cut.kind == "end":
-                undo.enter_context(_replaced_forward(encoder, lambda *_, **__: _EncoderOutput(hidden)))
+                output = BaseModelOutput(last_hidden_state=hidden)
+                undo.enter_context(_replaced_forward(encoder, lambda *_, **__: output))
+            elif self.cut.kind == "stem":
+                undo.enter_context(_replaced_forward(self._stem, lambda *_: hidden.transpose(1, 2)))
             else:
-                for path, factor in self.family.placeholders.items():
-                    undo.enter_context(_replaced_forward(encoder.get_submodule(path), _shortener(factor)))
-                parent, _, name = self.family.layers.rpartition(".")
-                owner = encoder.get_submodule(parent)
-                layers = getattr(owner, name)
-                setattr(owner, name, layers[self.cut.layer :])
-                undo.callback(setattr, owner, name, layers)
-                first = layers[self.cut.layer]
-                handle = first.register_forward_pre_hook(lambda _, args: (hidden, *args[1:]))
-                undo.callback(handle.remove)
+                for path, kind in self.family.stand_ins.items():
+                    undo.enter_context(_replaced_forward(encoder.get_submodule(path), _zeros(kind, hidden)))
+                undo.enter_context(self._layers_from_cut(hidden))
             yield
 
-
-@dataclass(frozen=True)
-class _EncoderOutput:
-    last_hidden_state: Tensor
+    @contextmanager
+    def _layers_from_cut(self, hidden: Tensor) -> Iterator[None]:
+        parent, _, name = self.family.layers.rpartition(".")
+        owner = self._encoder.get_submodule(parent)
+        layers = getattr(owner, name)
+        first = layers[self.cut.layer]
+        handle = first.register_forward_pre_hook(lambda _, args: (hidden, *args[1:]))
+        setattr(owner, name, layers[self.cut.layer :])
+        try:
+            yield
+        finally:
+            setattr(owner, name, layers)
+            handle.remove()
 
 
 @contextmanager
-def _replaced_forward(module: nn.Module, forward: Any) -> Iterator[None]:
+def _replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     module.forward = forward
     try:
         yield
@@ -225,26 +276,36 @@ def _replaced_forward(module: nn.Module, forward: Any) -> Iterator[None]:
         del module.forward
 
 
-def _shortener(factor: int) -> Any:
-    """Stand in for a convolution `[batch, 1, time]`: only the shape of the result counts."""
+def _zeros(kind: str, hidden: Tensor) -> Callable[..., Any]:
+    """Stand in for a module below the layers: only the shape of its result counts."""
 
-    def forward(values: Tensor) -> Tensor:
-        return values[..., ::factor]
+    def forward(*_: Any, **__: Any) -> Any:
+        # Made anew each time, because encoders write into their input.
+        zeros = torch.zeros_like(hidden)
+        return {"hidden": zeros, "hidden_pair": (zeros, zeros), "channels_first": zeros.transpose(1, 2)}[kind]
 
     return forward
 
 
-def _forward_order(model: nn.Module, family: Family) -> list[tuple[Cut, list[nn.Module]]]:
+def _forward_order(model: PreTrainedModel, family: Family) -> list[tuple[Cut, list[nn.Module]]]:
     """Give the encoder's stretches in the order of the forward pass, each with the cut just below it."""
-    encoder = model.get_submodule(family.encoder)
-    order = [(Cut("input"), [encoder.get_submodule(path) for path in family.below_layers])]
-    order += [(Cut("layer", index), [layer]) for index, layer in enumerate(encoder.get_submodule(family.layers).children())]
+    encoder = model.base_model
+    layers = list(encoder.get_submodule(family.layers).children())
+
+    def modules(paths: Sequence[str]) -> list[nn.Module]:
+        return [encoder.get_submodule(path) for path in paths]
+
+    order = [(Cut("input"), modules(family.stem))]
+    # Projection and position convolution go with layer 0: whatever trains there, the cut lies above the stem.
+    lowest = Cut("stem") if family.above_stem else Cut("layer", 0)
+    order.append((lowest, [*modules(family.above_stem), *modules(family.norms_below_layers(encoder)), layers[0]]))
+    order += [(Cut("layer", index), [layer]) for index, layer in enumerate(layers[1:], start=1)]
     # What lies above the last layer never trains without it, so it needs no cut of its own.
-    order[-1][1].extend(encoder.get_submodule(path) for path in family.above_layers)
+    order[-1][1].extend(modules(family.norms_above_layers(encoder)))
     return order
 
 
-def find_cut(model: nn.Module, family: Family) -> Cut:
+def find_cut(model: PreTrainedModel, family: Family) -> Cut:
     """Find the lowest point on the forward path above which something trains."""
     for cut, modules in _forward_order(model, family):
         if any(parameter.requires_grad for module in modules for parameter in module.parameters()):

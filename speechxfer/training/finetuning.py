@@ -184,7 +184,7 @@ def _targets(manifest: Manifest, speech_model: SpeechModel) -> list[Any]:
 
 def _standardise_head(split: SplitModel, source: FeatureSource, train: Manifest) -> None:
     """Give a pooling head the mean and spread of the training clips as the model sees them before training."""
-    head = split.model.get_submodule("head")
+    head = getattr(split.model, "head", None)
     if not isinstance(head, PooledClassificationHead):
         return
     pooled: list[Tensor] = []

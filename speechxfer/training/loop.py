@@ -218,7 +218,7 @@ def _torch_seed(seed: int, stage: int, epoch: int) -> int:
 
 def _losses(recipe: Recipe, logits: Tensor, batch: FeatureBatch, targets: Sequence[Any], split: SplitModel) -> Tensor:
     if recipe.task == "ctc":
-        return ctc_losses(logits, batch.input_lengths // split.family.inputs_per_frame, targets)
+        return ctc_losses(logits, split.frame_lengths(batch.input_lengths), targets)
     return classification_losses(logits, targets, recipe.training.label_smoothing)
 
 

@@ -1,4 +1,7 @@
-"""SpecAugment at the cut: a padded batch `[batch, frames, width]` in, the same with stretches set to zero out."""
+"""SpecAugment at the cut: a padded batch `[batch, frames, width]` in, the same with stretches set to zero out.
+
+Below a waveform model the batch is `[batch, samples]`; it has no features to mask, only time.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ def mask_features(
     FeatureBatch
         The same memory, masked.
     """
-    width = batch.frames.shape[-1]
+    is_waveform = batch.frames.ndim == 2
+    width, feature_masks = (1, 0) if is_waveform else (batch.frames.shape[-1], section.feature_masks)
     keep = np.ones(batch.frames.shape[:2], dtype=np.float32)
     keep_width = np.ones((len(batch.lengths), width), dtype=np.float32)
     for row, length in enumerate(batch.lengths.tolist()):
@@ -41,11 +45,11 @@ def mask_features(
             for size in random.integers(0, longest + 1, count):
                 start = random.integers(0, length - size + 1)
                 keep[row, start : start + size] = 0
-        for size in random.integers(0, min(section.feature_mask_width, width) + 1, section.feature_masks):
+        for size in random.integers(0, min(section.feature_mask_width, width) + 1, feature_masks):
             start = random.integers(0, width - size + 1)
             keep_width[row, start : start + size] = 0
     if section.time_masks_per_second:
-        batch.frames.mul_(torch.from_numpy(keep)[..., None])
-    if section.feature_masks:
+        batch.frames.mul_(torch.from_numpy(keep if is_waveform else keep[..., None]))
+    if feature_masks:
         batch.frames.mul_(torch.from_numpy(keep_width)[:, None])
     return batch

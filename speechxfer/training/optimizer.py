@@ -31,7 +31,7 @@ def make_optimizer(split: SplitModel, head_rate: float, encoder_rate: float, wei
     torch.optim.AdamW
         With up to four groups.
     """
-    encoder_ids = {id(parameter) for parameter in split.model.get_submodule(split.family.encoder).parameters()}
+    encoder_ids = {id(parameter) for parameter in split.model.base_model.parameters()}
     trainable = [parameter for parameter in split.parameters() if parameter.requires_grad]
     groups = []
     for in_encoder, rate in ((False, head_rate), (True, encoder_rate)):

@@ -143,7 +143,7 @@ def _misfits(recipe: Recipe, manifest: Manifest, speech_model: SpeechModel) -> I
             yield manifest.problem(row, f"{what}: give start and end of shorter stretches")
         if speech_model.vocabulary:
             numbers = speech_model.vocabulary.encode(normalise(item.utterance.text or "", speech_model.normaliser))
-            frames = frontend.num_frames(math.floor(item.seconds / max(speeds) * frontend.sampling_rate))
+            frames = speech_model.num_frames(math.floor(item.seconds / max(speeds) * frontend.sampling_rate))
             if not fits(frames, numbers):
                 yield manifest.problem(row, f"{len(numbers)} symbols of text do not fit into {frames} frames of audio")
 

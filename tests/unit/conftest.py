@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+from transformers import (
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2Model,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperModel,
+)
 
 RATE = 16_000
 TONES = {"a": 300.0, "b": 1200.0, " ": 0.0}
@@ -36,6 +43,35 @@ def small_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     WhisperModel(config).save_pretrained(directory)
     WhisperFeatureExtractor().save_pretrained(directory)
     return directory
+
+
+def save_wav2vec2(directory: Path, norm: str) -> Path:
+    """Save three random layers of width 32: `group` and post-norm as in "base", or `layer` and pre-norm as in "large"."""
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=64,
+        conv_dim=(16,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+        feat_extract_norm=norm,
+        do_stable_layer_norm=norm == "layer",
+        conv_bias=norm == "layer",
+        layerdrop=0.5,
+        initializer_range=0.2,
+    )
+    Wav2Vec2Model(config).save_pretrained(directory)
+    Wav2Vec2FeatureExtractor(return_attention_mask=norm == "layer").save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def small_models(small_whisper: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return pretrained-style directories of each family and norm style."""
+    wav2vec2 = {norm: save_wav2vec2(tmp_path_factory.mktemp(f"small-wav2vec2-{norm}"), norm) for norm in ("group", "layer")}
+    return {"whisper": small_whisper} | {f"wav2vec2-{norm}": directory for norm, directory in wav2vec2.items()}
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from speechxfer.errors import ModelError
 from speechxfer.models import load_model, new_head
 
 
+@pytest.mark.parametrize("name", ["whisper", "wav2vec2-group", "wav2vec2-layer"])
 @pytest.mark.parametrize(
     ("task", "head", "auto"),
     [
@@ -21,21 +22,51 @@ from speechxfer.models import load_model, new_head
         ("classification", "linear", AutoModelForAudioClassification),
     ],
 )
-def test_saved_model_reloads_with_equal_logits(small_whisper, clips, tmp_path, task, head, auto):
+def test_saved_model_reloads_with_equal_logits(small_models, clips, tmp_path, name, task, head, auto):
     vocabulary = Vocabulary.from_texts(["a b ț"]) if task == "ctc" else None
     labels = ("yes", "0", "no") if task == "classification" else ()
-    made = new_head(small_whisper, task, vocabulary=vocabulary, labels=labels, head=head, normaliser="none")
-    if task == "classification":
+    made = new_head(small_models[name], task, vocabulary=vocabulary, labels=labels, head=head, normaliser="none")
+    if hasattr(made.model, "head") and task == "classification":
         made.model.head.standardise(torch.randn(10, 32))
     made.save(tmp_path)
     loaded = load_model(tmp_path)
     assert (loaded.task, loaded.vocabulary, loaded.labels, loaded.normaliser) == (task, vocabulary, labels, "none")
-    inputs = made.frontend(clips[2]).T[None]
+    assert loaded.family == made.family
+    inputs = made.frontend(clips[2])
+    assert torch.equal(loaded.frontend(clips[2]), inputs)
+    native = {made.model.main_input_name: inputs.T[None] if inputs.ndim == 2 else inputs[None]}
+    elsewhere = auto.from_pretrained(tmp_path).eval()
+    assert loaded.is_native == type(elsewhere).__module__.startswith("transformers.") == (name != "whisper" and head == "linear")
     made.model.eval()
     with torch.no_grad():
-        expected = made.model(input_features=inputs).logits
-        assert torch.equal(loaded.model(input_features=loaded.frontend(clips[2]).T[None]).logits, expected)
-        assert torch.equal(auto.from_pretrained(tmp_path).eval()(input_features=inputs).logits, expected)
+        expected = made.model(**native).logits
+        assert torch.equal(loaded.model(**native).logits, expected)
+        assert torch.equal(elsewhere(**native).logits, expected)
+
+
+def test_weights_of_an_old_torch_are_read(small_models, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(small_models["wav2vec2-layer"], tmp_path / "old")
+    weights = load_file(tmp_path / "old/model.safetensors")
+    for new, old in (("original0", "weight_g"), ("original1", "weight_v")):
+        path = "encoder.pos_conv_embed.conv."
+        weights[path + old] = weights.pop(f"{path}parametrizations.weight.{new}")
+    save_file(weights, tmp_path / "old/model.safetensors", {"format": "pt"})
+    made = [
+        new_head(directory, "classification", labels=("a",)) for directory in (small_models["wav2vec2-layer"], tmp_path / "old")
+    ]
+    first, second = (item.model.base_model.encoder.pos_conv_embed.conv.weight for item in made)
+    assert torch.equal(first, second)
+
+
+def test_a_head_that_is_there_is_replaced_and_the_encoder_kept(small_models, tmp_path):
+    first = new_head(small_models["wav2vec2-group"], "ctc", vocabulary=Vocabulary(("a", "b")))
+    first.save(tmp_path)
+    second = new_head(tmp_path, "ctc", vocabulary=Vocabulary(("a", "b", "c", "d")))
+    assert second.model.lm_head.out_features == 5
+    kept, old = second.model.base_model.state_dict(), first.model.base_model.state_dict()
+    assert kept.keys() == old.keys() and all(torch.equal(kept[key], old[key]) for key in kept)
 
 
 def test_run_directory_stands_for_its_model(small_whisper, tmp_path):

@@ -76,6 +76,28 @@ def test_the_store_changes_nothing(small_whisper, tones, tmp_path, train):
         torch.testing.assert_close(tensor, weights(tmp_path / "computed")[name], atol=2e-4, rtol=2e-3)
 
 
+@pytest.mark.parametrize("name", ["wav2vec2-group", "wav2vec2-layer"])
+@pytest.mark.parametrize("train", ["head", "encoder", "all"])
+def test_a_waveform_model_is_tuned_and_plain_transformers_loads_it(small_models, tones, tmp_path, name, train):
+    from transformers import Wav2Vec2ForCTC
+
+    masks = {"augment__time_masks_per_second": 2.0, "augment__feature_masks": 1, "augment__feature_mask_width": 4}
+    changes = {"task": "ctc", "model__train": train, "training__epochs": 3, "store__dtype": "float32", **masks}
+    reports = [
+        finetune(recipe(small_models[name], tones, store__enabled=kept, **changes), tmp_path / str(kept))
+        for kept in (True, False)
+    ]
+    for name, tensor in weights(tmp_path / "True").items():
+        torch.testing.assert_close(tensor, weights(tmp_path / "False")[name], atol=2e-3, rtol=2e-2)
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / kept / "log.jsonl").read_text().splitlines() if '"epoch"' in line[:20]]
+        for kept in ("True", "False")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3) and losses[0][-1] < losses[0][0]
+    assert report["sets"]["test"]["utterances"] == 10
+    assert Wav2Vec2ForCTC.from_pretrained(tmp_path / "True/model").config.vocab_size == 3
+
+
 def test_a_run_is_a_function_of_its_seed(small_whisper, tones, tmp_path):
     changes = {"model__train": "top:2", "training__epochs": 2, "model__head_dropout": 0.2, "augment__speed": [0.9, 1.1]}
     changes |= {"augment__views": 2, "augment__feature_masks": 1}

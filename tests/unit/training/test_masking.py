@@ -81,6 +81,14 @@ def test_masks_are_as_many_and_as_long_whatever_the_frame(frame):
     assert float(hidden) == pytest.approx(1 - np.exp(-0.16), abs=0.04)
 
 
+def test_a_waveform_is_masked_in_time_only():
+    batch = FeatureBatch(torch.ones(2, 16_000), torch.tensor([16_000, 8_000]), torch.tensor([16_000, 8_000]))
+    section = AugmentSection(time_masks_per_second=4, time_mask_seconds=0.1, feature_masks=3)
+    result = mask_features(batch, section, 1 / 16_000, np.random.default_rng(0)).frames
+    assert 0 < int((result[0] == 0).sum()) <= 4 * 1_600
+    assert 0 < int((result[1, :8_000] == 0).sum()) <= 2 * 1_600 and result[1, 8_000:].min() == 1
+
+
 def test_without_masks_nothing_changes(masked):
     assert masked([5, 1]).min() == 1
 
