@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from speechxfer.errors import RecipeError
 
-_TRAINS = r"^(head|encoder|all|top:[1-9]\d*)$"
+_TRAINS = r"^(head|encoder|all|(top|lora):[1-9]\d*)$"
 _NOT_GIVEN = ("", "null", "~", None)
 
 
@@ -28,7 +28,7 @@ def _as_list(value: Any) -> Any:
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Trains = Annotated[str, Field(pattern=_TRAINS)]
-"""What trains: `head`, `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or `all`."""
+"""What trains: `head`, `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem), `lora:R` or `all`."""
 
 
 class _Section(BaseModel):
@@ -51,6 +51,7 @@ class ModelSection(_Section):
     head: Literal["linear", "blstm"] = "linear"
     head_hidden_size: Annotated[int, Field(ge=1)] = 320
     head_dropout: Probability = 0.0
+    weighted_layer_sum: bool = False
 
 
 class WhisperSection(_Section):
@@ -162,6 +163,8 @@ class Recipe(_Section):
     def _head_fits_task(cls, model: ModelSection, info: Any) -> ModelSection:
         if info.data.get("task") == "classification" and model.head == "blstm":
             raise ValueError("a blstm head is for task ctc; use head: linear for classification")
+        if info.data.get("task") == "ctc" and model.weighted_layer_sum:
+            raise ValueError("a weighted layer sum is for task classification")
         return model
 
     def stages(self) -> list[StageSection]:
@@ -256,7 +259,7 @@ def _explain(detail: Any) -> str:
     if detail["type"] == "missing":
         return f"  {name}: missing; give it in the file or as {name}=..."
     if detail["type"] == "string_pattern_mismatch":
-        return f"  {name}: found {detail['input']!r}, expected head, top:N, encoder or all"
+        return f"  {name}: found {detail['input']!r}, expected head, top:N, encoder, lora:R or all"
     return f"  {name}: found {detail['input']!r}: {detail['msg']}"
 
 

@@ -9,6 +9,7 @@ _PUBLIC = {
     "autocast": "speechxfer.models.compute",
     "choose_device": "speechxfer.models.compute",
     "choose_precision": "speechxfer.models.compute",
+    "Adapter": "speechxfer.models.lora",
     "Cut": "speechxfer.models.split",
     "EncoderHeadConfig": "speechxfer.models.encoder_head",
     "EncoderHeadModel": "speechxfer.models.encoder_head",
@@ -20,7 +21,9 @@ _PUBLIC = {
     "SplitModel": "speechxfer.models.split",
     "collate": "speechxfer.models.split",
     "describe_trainable": "speechxfer.models.freeze",
+    "inject_lora": "speechxfer.models.lora",
     "load_model": "speechxfer.models.save_load",
+    "merge_lora": "speechxfer.models.lora",
     "new_head": "speechxfer.models.save_load",
     "set_trainable": "speechxfer.models.freeze",
 }
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from speechxfer.models.freeze import set_trainable as set_trainable
     from speechxfer.models.frontend import Frontend as Frontend
     from speechxfer.models.heads import PooledClassificationHead as PooledClassificationHead
+    from speechxfer.models.lora import Adapter as Adapter
+    from speechxfer.models.lora import inject_lora as inject_lora
+    from speechxfer.models.lora import merge_lora as merge_lora
     from speechxfer.models.save_load import SpeechModel as SpeechModel
     from speechxfer.models.save_load import load_model as load_model
     from speechxfer.models.save_load import new_head as new_head

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel, WhisperConfig
 from transformers.modeling_outputs import CausalLMOutput, SequenceClassifierOutput
@@ -33,6 +34,8 @@ class EncoderHeadConfig(PretrainedConfig):
         Before each layer of the head.
     vocab_size
         Of a CTC head, the blank (number 0) included.
+    use_weighted_layer_sum
+        For classification: pool a learned weighted sum of all layers instead of the last.
     context
         `adaptive`: the encoder runs on the frames there are.
     """
@@ -47,6 +50,7 @@ class EncoderHeadConfig(PretrainedConfig):
         head_hidden_size: int = 320,
         head_dropout: float = 0.0,
         vocab_size: int = 32,
+        use_weighted_layer_sum: bool = False,
         context: str = "adaptive",
         **kwargs: Any,
     ) -> None:
@@ -56,6 +60,7 @@ class EncoderHeadConfig(PretrainedConfig):
         self.head_hidden_size = head_hidden_size
         self.head_dropout = head_dropout
         self.vocab_size = vocab_size
+        self.use_weighted_layer_sum = use_weighted_layer_sum
         self.context = context
         kwargs.setdefault("pad_token_id", 0)
         super().__init__(**kwargs)
@@ -77,7 +82,7 @@ class EncoderHeadModel(PreTrainedModel):
         else:
             self.encoder = AutoModel.from_config(encoder_config)
         self.main_input_name = self.encoder.main_input_name
-        self.head = _make_head(config, encoder_config.hidden_size)
+        self.head = _make_head(config, encoder_config.hidden_size, encoder_config.num_hidden_layers)
         self.post_init()
 
     def _get_feat_extract_output_lengths(self, input_lengths: Tensor) -> Tensor:
@@ -105,17 +110,22 @@ class EncoderHeadModel(PreTrainedModel):
         inputs = input_values if input_features is None else input_features
         if inputs is None:
             raise ValueError(f"this model takes {self.main_input_name}")
+        weighted = self.config.use_weighted_layer_sum
+        encoded = self.encoder(inputs, attention_mask=attention_mask, output_hidden_states=weighted)
+        hidden = encoded.last_hidden_state
         if attention_mask is None:
-            attention_mask = inputs.new_ones((inputs.shape[0], inputs.shape[-1])).long()
-        hidden = self.encoder(inputs, attention_mask=attention_mask).last_hidden_state
-        logits = self.head(hidden, self._get_feat_extract_output_lengths(attention_mask.sum(dim=-1)))
-        output = CausalLMOutput if self.config.task == "ctc" else SequenceClassifierOutput
-        return output(logits=logits)
+            lengths = torch.full((len(hidden),), hidden.shape[1], device=hidden.device)
+        else:
+            lengths = self._get_feat_extract_output_lengths(attention_mask.sum(dim=-1))
+        if self.config.task == "ctc":
+            return CausalLMOutput(logits=self.head(hidden, lengths))
+        return SequenceClassifierOutput(logits=self.head(encoded.hidden_states if weighted else (hidden,), lengths))
 
 
-def _make_head(config: EncoderHeadConfig, width: int) -> LinearCtcHead | BlstmCtcHead | PooledClassificationHead:
+def _make_head(config: EncoderHeadConfig, width: int, num_layers: int) -> LinearCtcHead | BlstmCtcHead | PooledClassificationHead:
     if config.task == "classification":
-        return PooledClassificationHead(width, len(config.id2label or ()), config.head_dropout)
+        pooled_layers = num_layers + 1 if config.use_weighted_layer_sum else 1
+        return PooledClassificationHead(width, len(config.id2label or ()), config.head_dropout, pooled_layers)
     if config.head == "blstm":
         return BlstmCtcHead(width, config.head_hidden_size, config.vocab_size, config.head_dropout)
     return LinearCtcHead(width, config.vocab_size, config.head_dropout)

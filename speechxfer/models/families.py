@@ -32,6 +32,8 @@ class Family:
     stand_ins
         Modules below the layers that a suffix need not run, with what stands in for their output, zeros of the right shape:
         `channels_first` `[batch, width, frames]`, `hidden` `[batch, frames, width]` or `hidden_pair`, two of these.
+    lora_targets
+        Names of the linear layers, inside a layer, that `lora:R` puts adapters on.
     never_trains
         Parameters that stay fixed in every setting, because nothing gives them a gradient.
     weight_prefixes
@@ -54,6 +56,7 @@ class Family:
     final_norm: str
     stand_ins: Mapping[str, Literal["channels_first", "hidden", "hidden_pair"]]
     weight_prefixes: tuple[str, ...]
+    lora_targets: tuple[str, ...]
     never_trains: tuple[str, ...] = field(default=())
     sampling_rate: int = 16_000
     min_samples: int = 1
@@ -79,6 +82,7 @@ WHISPER = Family(
     final_norm="layer_norm",
     stand_ins={"conv1": "channels_first", "conv2": "channels_first"},
     weight_prefixes=("model.encoder.", "encoder."),
+    lora_targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
     never_trains=("embed_positions.weight",),
 )
 WAV2VEC2 = Family(
@@ -92,6 +96,7 @@ WAV2VEC2 = Family(
     final_norm="encoder.layer_norm",
     stand_ins={"feature_extractor": "channels_first", "feature_projection": "hidden_pair", "encoder.pos_conv_embed": "hidden"},
     weight_prefixes=("wav2vec2.", ""),
+    lora_targets=("q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense"),
     never_trains=("masked_spec_embed",),
     min_samples=400,
 )

@@ -19,13 +19,16 @@ def set_trainable(model: PreTrainedModel, family: Family, train: str) -> None:
         Its entry.
     train
         `head`; `top:N`: the last N layers, what lies above them and the head; `encoder`: everything above the convolutional
-        stem; `all`.
+        stem; `lora:R`: the adapters that `inject_lora` has put in, and the head; `all`.
 
     Raises
     ------
     ModelError
-        If the model has fewer layers than asked for.
+        If the model has fewer layers than asked for, or sums all layers and only some would train.
     """
+    if train not in ("head", "all") and getattr(model.config, "use_weighted_layer_sum", False):
+        # A cut between would part the layers that are summed.
+        raise ModelError(f"model.train is {train}, but model.weighted_layer_sum needs head or all")
     encoder = model.base_model
     layers = list(encoder.get_submodule(family.layers).children())
     model.requires_grad_(True)
@@ -41,6 +44,8 @@ def set_trainable(model: PreTrainedModel, family: Family, train: str) -> None:
         for path in family.stem:
             encoder.get_submodule(path).requires_grad_(False)
     for name, parameter in encoder.named_parameters():
+        if train.startswith("lora:") and ".lora_" in name:
+            parameter.requires_grad_(True)
         if name in family.never_trains:
             parameter.requires_grad_(False)
 

@@ -5,6 +5,8 @@ All heads compute in fp32, whatever the autocast around them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -65,32 +67,37 @@ def _reorder(hidden: Tensor, order: Tensor) -> Tensor:
 class PooledClassificationHead(nn.Module):
     """Mean over a clip's own frames, standardised, then one linear layer: logits `[batch, labels]`.
 
-    The mean and spread of the training clips are buffers (see `standardise`), so that one learning rate suits every encoder.
+    With several layers, each is pooled and standardised, and their learned weighted sum (SUPERB's) goes on. Mean and spread of
+    the training clips are buffers (see `standardise`), so that one learning rate suits every encoder and no layer drowns another.
     """
 
     feature_mean: Tensor
     feature_scale: Tensor
 
-    def __init__(self, width: int, num_labels: int, dropout: float) -> None:
+    def __init__(self, width: int, num_labels: int, dropout: float, num_layers: int = 1) -> None:
         super().__init__()
-        self.register_buffer("feature_mean", torch.zeros(width))
-        self.register_buffer("feature_scale", torch.ones(width))
+        self.register_buffer("feature_mean", torch.zeros(num_layers, width))
+        self.register_buffer("feature_scale", torch.ones(num_layers, width))
+        if num_layers > 1:
+            self.layer_weights = nn.Parameter(torch.zeros(num_layers))
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(width, num_labels)
 
     @staticmethod
-    def pool(hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Give the mean over each clip's true frames, `[batch, width]`."""
-        real = (torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None])[..., None]
-        return hidden.masked_fill(~real, 0.0).sum(dim=1) / lengths[:, None]
+    def pool(layers: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Give the mean over each clip's true frames, `[batch, layers, width]`, of layers `[batch, frames, width]`."""
+        real = (torch.arange(layers[0].shape[1], device=lengths.device) < lengths[:, None])[..., None]
+        return torch.stack([layer.float().masked_fill(~real, 0.0).sum(dim=1) / lengths[:, None] for layer in layers], dim=1)
 
     def standardise(self, pooled: Tensor) -> None:
-        """Take mean and spread from pooled training clips `[clips, width]`."""
+        """Take mean and spread from pooled training clips `[clips, layers, width]`."""
         self.feature_mean.copy_(pooled.mean(dim=0))
         self.feature_scale.copy_(pooled.std(dim=0, correction=0).clamp_min(1e-5))
 
-    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, layers: Sequence[Tensor], lengths: Tensor) -> Tensor:
         """Give logits per clip."""
-        with torch.autocast(hidden.device.type, enabled=False):
-            pooled = (self.pool(hidden.float(), lengths) - self.feature_mean) / self.feature_scale
-            return self.output(self.dropout(pooled))
+        with torch.autocast(lengths.device.type, enabled=False):
+            pooled = (self.pool(layers, lengths) - self.feature_mean) / self.feature_scale
+            if pooled.shape[1] == 1:
+                return self.output(self.dropout(pooled[:, 0]))
+            return self.output(self.dropout((pooled * self.layer_weights.softmax(dim=0)[:, None]).sum(dim=1)))

@@ -92,6 +92,7 @@ def new_head(
     head: str = "linear",
     head_hidden_size: int = 320,
     head_dropout: float = 0.0,
+    weighted_layer_sum: bool = False,
     normaliser: str = "basic",
     random_encoder: bool = False,
 ) -> SpeechModel:
@@ -107,6 +108,8 @@ def new_head(
         What the head tells apart.
     head, head_hidden_size, head_dropout
         Its kind and size.
+    weighted_layer_sum
+        Let a classification head pool a learned weighted sum of all layers.
     normaliser
         The text normaliser of the training texts.
     random_encoder
@@ -130,6 +133,7 @@ def new_head(
         "label2id": {label: number for number, label in enumerate(labels)} or None,
         "vocab_size": len(vocabulary) if vocabulary else 1,
         "pad_token_id": 0,
+        "use_weighted_layer_sum": weighted_layer_sum,
     }
     native = _NATIVE.get((family.name, task, head))
     if native:

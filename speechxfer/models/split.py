@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from speechxfer.models.families import Family
+from speechxfer.models.heads import PooledClassificationHead
 from speechxfer.models.padding import in_equal_lengths, sees_padding
 
 
@@ -44,7 +45,8 @@ class Features:
     Attributes
     ----------
     frames
-        `[frames, width]` at the cut; for the cut before the encoder the inputs, `[input positions, width]` or `[samples]`.
+        `[frames, width]` at the cut; for the cut before the encoder the inputs, `[input positions, width]` or `[samples]`; behind
+        the encoder of a model that pools all layers their means over time, `[layers, width]`.
     input_length
         Input positions (mel frames or samples) the utterance had, from which the native forward derives its masks.
     """
@@ -101,6 +103,8 @@ class SplitModel(nn.Module):
         self.model = model
         self.family = family
         self.cut = find_cut(model, family)
+        # The mean over time may come first, since what lies between it and the pooling head is linear.
+        self._keeps_layer_means = self.cut.kind == "end" and getattr(model.config, "use_weighted_layer_sum", False)
         # Whisper's log-mel is padded with the zeros that its convolutions pad with themselves.
         self._stem_sees_padding = family.inputs == "waveform" and sees_padding(self._stem)
 
@@ -147,7 +151,12 @@ class SplitModel(nn.Module):
         else:
             was_training = self.model.training
             self.model.eval()
-            hidden, lengths = self._run_to_cut(inputs), self.frame_lengths(inputs.input_lengths)
+            lengths = self.frame_lengths(inputs.input_lengths)
+            if self._keeps_layer_means:
+                hidden = self._layer_means(inputs, lengths)
+                lengths = torch.full_like(lengths, hidden.shape[1])
+            else:
+                hidden = self._run_to_cut(inputs)
             if was_training:
                 self.train_suffix()
         return [
@@ -163,6 +172,12 @@ class SplitModel(nn.Module):
                 return self._encoder(**self._native_inputs(inputs.frames, inputs.input_lengths)).last_hidden_state
             except _Stop as stopped:
                 return stopped.hidden
+
+    def _layer_means(self, inputs: FeatureBatch, lengths: Tensor) -> Tensor:
+        with self._exact_stem(inputs.input_lengths):
+            native = self._native_inputs(inputs.frames, inputs.input_lengths)
+            layers = self._encoder(**native, output_hidden_states=True).hidden_states
+        return PooledClassificationHead.pool(layers, lengths)
 
     @contextmanager
     def _stopping_at_cut(self) -> Iterator[None]:
@@ -190,8 +205,12 @@ class SplitModel(nn.Module):
         shape_only = features.frames.new_zeros(1).expand(len(features.frames), longest)
         if self.family.inputs == "log_mel":
             shape_only = shape_only[..., None]
+        native = self._native_inputs(shape_only, features.input_lengths)
+        if self._keeps_layer_means:
+            # A mean is a sequence of one frame, which needs no mask.
+            native["attention_mask"] = None
         with self._starting_at_cut(features.frames):
-            return self.model(**self._native_inputs(shape_only, features.input_lengths)).logits
+            return self.model(**native).logits
 
     def train_suffix(self) -> None:
         """Put what trains into training mode and everything below the cut into evaluation mode."""
@@ -205,7 +224,8 @@ class SplitModel(nn.Module):
 
     def prefix_digest(self) -> str:
         """Give a hash of all weights below the cut and of the configuration that shapes them."""
-        digest = hashlib.blake2b(f"{self.cut}{self.family.name}{getattr(self.model, 'config', '')}".encode(), digest_size=16)
+        kept = f"{self.cut}{'layer means' if self._keeps_layer_means else ''}{self.family.name}"
+        digest = hashlib.blake2b(f"{kept}{getattr(self.model, 'config', '')}".encode(), digest_size=16)
         for module in self._below_cut():
             for name, tensor in module.state_dict().items():
                 digest.update(name.encode())
@@ -219,7 +239,7 @@ class SplitModel(nn.Module):
         below = order[: [cut for cut, _ in order].index(self.cut)]
         return [module for _, modules in below for module in modules]
 
-    def _native_inputs(self, values: Tensor, input_lengths: Tensor) -> dict[str, Tensor]:
+    def _native_inputs(self, values: Tensor, input_lengths: Tensor) -> dict[str, Tensor | None]:
         positions = torch.arange(values.shape[1], device=values.device)
         native = values.transpose(1, 2) if self.family.inputs == "log_mel" else values
         mask = (positions < input_lengths.to(values.device)[:, None]).long()
@@ -242,7 +262,8 @@ class SplitModel(nn.Module):
         encoder = self._encoder
         with ExitStack() as undo:
             if self.cut.kind == "end":
-                output = BaseModelOutput(last_hidden_state=hidden)
+                layers = tuple(hidden[:, [layer]] for layer in range(hidden.shape[1])) if self._keeps_layer_means else None
+                output = BaseModelOutput(last_hidden_state=layers[-1] if layers else hidden, hidden_states=layers)
                 undo.enter_context(_replaced_forward(encoder, lambda *_, **__: output))
             elif self.cut.kind == "stem":
                 undo.enter_context(_replaced_forward(self._stem, lambda *_: hidden.transpose(1, 2)))

@@ -39,7 +39,8 @@ class AdaptiveWhisperEncoder(WhisperEncoder):
         Returns
         -------
         BaseModelOutput
-            `last_hidden_state` `[batch, mel frames / 2, width]`; rows beyond a clip's own length mean nothing.
+            `last_hidden_state` `[batch, mel frames / 2, width]`; rows beyond a clip's own length mean nothing. With
+            `output_hidden_states=True` also what goes into each layer, and the last hidden state after these.
 
         Raises
         ------
@@ -54,9 +55,13 @@ class AdaptiveWhisperEncoder(WhisperEncoder):
         hidden = hidden + self.embed_positions.weight[:num_frames]
         hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)
         key_mask = _key_mask(attention_mask)
+        states = []
         for layer in self.layers:
+            states.append(hidden)
             hidden = layer(hidden, key_mask)
-        return BaseModelOutput(last_hidden_state=self.layer_norm(hidden))
+        hidden = self.layer_norm(hidden)
+        kept = (*states, hidden) if kwargs.get("output_hidden_states") else None
+        return BaseModelOutput(last_hidden_state=hidden, hidden_states=kept)
 
 
 def _key_mask(attention_mask: Tensor | None) -> Tensor | None:

@@ -16,6 +16,7 @@ from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalis
 from speechxfer.evaluation import as_items, evaluate, score_set
 from speechxfer.features import FeatureSource, FeatureStore, Item
 from speechxfer.models import (
+    Adapter,
     Cut,
     PooledClassificationHead,
     SpeechModel,
@@ -24,6 +25,8 @@ from speechxfer.models import (
     choose_precision,
     collate,
     describe_trainable,
+    inject_lora,
+    merge_lora,
     set_trainable,
 )
 from speechxfer.recipe import Recipe
@@ -110,9 +113,12 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
     rate, noises = speech_model.frontend.sampling_rate, prepared.noises or ()
     augmenter = WaveformAugmenter(recipe.augment, rate, recipe.training.seed, noises)
     training_set = _training_set(recipe, speech_model, sets, augmenter)
-    results = []
+    results: list[dict[str, Any]] = []
+    adapters: list[Adapter] = []
     for number, stage in enumerate(recipe.stages()):
         assert stage.train is not None
+        if stage.train.startswith("lora:"):
+            inject_lora(model, speech_model.family, int(stage.train.removeprefix("lora:")))
         set_trainable(model, speech_model.family, stage.train)
         split = SplitModel(model, speech_model.family)
         if split.cut != cut and recipe.store.enabled:
@@ -132,9 +138,14 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
             _standardise_head(split, source, sets["train"])
         score_dev = _scorer(split, source, speech_model, sets["dev"], precision)
         result = run_stage(number, stage, recipe, split, source, training_set, score_dev, accelerator, run)
+        if stage.train.startswith("lora:"):
+            adapters.append(merge_lora(model))
         results.append({"train": stage.train, "cut": str(split.cut), **asdict(result)})
         run.tell("stage_end", **results[-1], store_mb=round(store.num_bytes / 1e6, 1) if store else 0)
     accelerator.end_training()
+    if adapters and [stage.train for stage in recipe.stages() if stage.train != "head"] == [f"lora:{adapters[0].config.r}"]:
+        # Only then does the adapter fit the pretrained encoder, which many may share.
+        adapters[0].save(run.directory / "adapter", model)
     return results
 
 
@@ -189,8 +200,8 @@ def _standardise_head(split: SplitModel, source: FeatureSource, train: Manifest)
         return
     pooled: list[Tensor] = []
 
-    def keep(module: nn.Module, args: tuple[Tensor, Tensor]) -> None:
-        pooled.append(head.pool(args[0].float(), args[1]))
+    def keep(module: nn.Module, args: tuple[Sequence[Tensor], Tensor]) -> None:
+        pooled.append(head.pool(*args))
 
     handle = head.register_forward_pre_hook(keep)
     device = next(split.parameters()).device

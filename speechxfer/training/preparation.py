@@ -98,6 +98,7 @@ def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random
         head=recipe.model.head,
         head_hidden_size=recipe.model.head_hidden_size,
         head_dropout=recipe.model.head_dropout,
+        weighted_layer_sum=recipe.model.weighted_layer_sum,
         normaliser=recipe.data.normaliser,
         random_encoder=random_encoder,
     )
@@ -123,6 +124,10 @@ def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[
         if name not in LOGGER_TYPE_TO_CLASS:
             known = ", ".join(sorted(LOGGER_TYPE_TO_CLASS))
             yield Problem("training.trackers", None, f"unknown tracker {name!r}; known: {known}", skippable=False)
+    masks = recipe.augment.time_masks_per_second or recipe.augment.feature_masks
+    if masks and recipe.model.weighted_layer_sum and any(stage.train == "head" for stage in recipe.stages()):
+        what = "masks cannot act on the layers' means, which a frozen encoder under model.weighted_layer_sum is reduced to"
+        yield Problem("augment", None, f"{what}: turn the masks off, or the sum", skippable=False)
     if not recipe.data.mix and any(stage.mix_share for stage in recipe.stages()):
         yield Problem("training.stages", None, "mix_share is given, but data.mix is not", skippable=False)
     for train in dict.fromkeys(stage.train for stage in recipe.stages()) if speech_model else ():

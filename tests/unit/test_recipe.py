@@ -78,7 +78,7 @@ def test_all_problems_at_once_with_the_nearest_key(complaint):
     assert "did you mean `training.stages.0.epochs`?" in told["training.stages.0.epoch"]
     assert "did you mean `augment.noise.snr_db`?" in told["augment.noise.snr"]
     assert "found 'many'" in told["training.epochs"]
-    assert "expected head, top:N, encoder or all" in told["training.stages.1.train"]
+    assert "expected head, top:N, encoder, lora:R or all" in told["training.stages.1.train"]
     assert "missing; give it in the file or as data.train=..." in told["data.train"]
     assert "expected section.key=value" in told["nonsense"]
 
@@ -153,15 +153,20 @@ def test_a_blstm_head_is_for_ctc_only(complaint, recipe):
     assert "a blstm head is for task ctc" in complaint(SMALLEST, "task=classification", "model.head=blstm")[1]
 
 
+def test_a_weighted_layer_sum_is_for_classification_only(complaint, recipe):
+    assert recipe(SMALLEST, "task=classification", "model.weighted_layer_sum=true").model.weighted_layer_sum
+    assert "is for task classification" in complaint(SMALLEST, "model.weighted_layer_sum=true")[1]
+
+
 def test_stages_are_filled_in(recipe):
     text = SMALLEST + "training: {epochs: 7, head_learning_rate: 0.5, encoder_learning_rate: 0.25}\n"
     assert recipe(text, "model.train=top:2").stages() == [
-        StageSection(train="top:2", epochs=7, head_learning_rate=0.5, encoder_learning_rate=0.25)
+        StageSection(train="top:2", epochs=7, head_learning_rate=0.5, encoder_learning_rate=0.25, mix_share=0)
     ]
     staged = recipe(text, "training.stages=[{epochs: 2}, {train: all, encoder_learning_rate: 1e-6}]").stages()
     assert staged == [
-        StageSection(train="head", epochs=2, head_learning_rate=0.5, encoder_learning_rate=0.25),
-        StageSection(train="all", epochs=7, head_learning_rate=0.5, encoder_learning_rate=1e-6),
+        StageSection(train="head", epochs=2, head_learning_rate=0.5, encoder_learning_rate=0.25, mix_share=0),
+        StageSection(train="all", epochs=7, head_learning_rate=0.5, encoder_learning_rate=1e-6, mix_share=0),
     ]
 
 

@@ -38,7 +38,8 @@ def test_padding_holds_nothing_that_counts(hidden):
     garbage = hidden.clone()
     garbage[0, 3:] = 1e3
     garbage[2, 5:] = -1e3
-    for head in (BlstmCtcHead(6, 4, 5, 0.0), LinearCtcHead(6, 5, 0.0), PooledClassificationHead(6, 5, 0.0)):
+    pooled = PooledClassificationHead(6, 5, 0.0)
+    for head in (BlstmCtcHead(6, 4, 5, 0.0), LinearCtcHead(6, 5, 0.0), lambda layer, lengths: pooled([layer], lengths)):
         clean, dirty = head(hidden, LENGTHS), head(garbage, LENGTHS)
         for row, length in enumerate(LENGTHS):
             real = slice(length) if clean.ndim == 3 else slice(None)
@@ -46,26 +47,38 @@ def test_padding_holds_nothing_that_counts(hidden):
 
 
 def test_pooling_is_the_mean_of_true_frames(hidden):
-    pooled = PooledClassificationHead.pool(hidden, LENGTHS)
+    pooled = PooledClassificationHead.pool([hidden, 2 * hidden], LENGTHS)
     for row, length in enumerate(LENGTHS):
-        torch.testing.assert_close(pooled[row], hidden[row, :length].mean(dim=0))
+        mean = hidden[row, :length].mean(dim=0)
+        torch.testing.assert_close(pooled[row], torch.stack([mean, 2 * mean]))
+
+
+def test_layers_are_weighed_after_each_is_standardised(hidden):
+    layers = [hidden, 1000 * hidden.flip(0) + 5]
+    head = PooledClassificationHead(6, 5, 0.0, num_layers=2)
+    pooled = head.pool(layers, LENGTHS)
+    head.standardise(pooled)
+    with torch.no_grad():
+        head.layer_weights.copy_(torch.tensor([0.3, 0.7]).log())
+    alone = [(part - part.mean(dim=0)) / part.std(dim=0, correction=0) for part in pooled.unbind(dim=1)]
+    torch.testing.assert_close(head(layers, LENGTHS), head.output(0.3 * alone[0] + 0.7 * alone[1]), atol=1e-5, rtol=1e-4)
 
 
 def test_standardised_features_have_mean_zero_and_spread_one():
     head = PooledClassificationHead(6, 6, 0.0)
-    clips = torch.randn(50, 6) * 100 + 7
+    clips = torch.randn(50, 1, 6) * 100 + 7
     head.standardise(clips)
     nn.init.eye_(head.output.weight)
     nn.init.zeros_(head.output.bias)
-    logits = head(clips[:, None], torch.ones(50, dtype=torch.long))
+    logits = head([clips], torch.ones(50, dtype=torch.long))
     torch.testing.assert_close(logits.mean(dim=0), torch.zeros(6), atol=1e-5, rtol=0)
     torch.testing.assert_close(logits.std(dim=0, correction=0), torch.ones(6))
 
 
 def test_a_constant_feature_does_not_divide_by_zero():
     head = PooledClassificationHead(2, 2, 0.0)
-    head.standardise(torch.ones(5, 2))
-    assert torch.isfinite(head(torch.ones(1, 1, 2), torch.tensor([1]))).all()
+    head.standardise(torch.ones(5, 1, 2))
+    assert torch.isfinite(head([torch.ones(1, 1, 2)], torch.tensor([1]))).all()
 
 
 @pytest.mark.parametrize("make", [lambda: BlstmCtcHead(6, 4, 5, 0.0), lambda: LinearCtcHead(6, 5, 0.0)])

@@ -27,7 +27,7 @@ def test_saved_model_reloads_with_equal_logits(small_models, clips, tmp_path, na
     labels = ("yes", "0", "no") if task == "classification" else ()
     made = new_head(small_models[name], task, vocabulary=vocabulary, labels=labels, head=head, normaliser="none")
     if hasattr(made.model, "head") and task == "classification":
-        made.model.head.standardise(torch.randn(10, 32))
+        made.model.head.standardise(torch.randn(10, 1, 32))
     made.save(tmp_path)
     loaded = load_model(tmp_path)
     assert (loaded.task, loaded.vocabulary, loaded.labels, loaded.normaliser) == (task, vocabulary, labels, "none")

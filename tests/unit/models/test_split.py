@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from speechxfer.data import Vocabulary
+from speechxfer.errors import ModelError
 from speechxfer.models import Cut, Features, SplitModel, collate, new_head, set_trainable
 
 MODELS = ("whisper", "wav2vec2-group", "wav2vec2-layer")
@@ -19,7 +20,7 @@ each_train = pytest.mark.parametrize("train", TRAINS)
 def make(small_models):
     """Build a model of this name with its cut."""
 
-    def build(name, task="ctc", head="blstm", train="head"):
+    def build(name, task="ctc", head="blstm", train="head", **options):
         torch.manual_seed(1)
         speech_model = new_head(
             small_models[name],
@@ -28,6 +29,7 @@ def make(small_models):
             labels=("x", "y", "z") if task == "classification" else (),
             head=head,
             head_hidden_size=8,
+            **options,
         )
         set_trainable(speech_model.model, speech_model.family, train)
         speech_model.model.eval()
@@ -75,6 +77,32 @@ def test_suffix_of_prefix_is_the_plain_forward_alone_and_in_a_batch(make, clips,
         alone = plain(speech_model, clip)
         same_length = together[: len(alone)] if task == "ctc" else together
         torch.testing.assert_close(same_length, alone, atol=5e-5, rtol=1e-4)
+
+
+@each_model
+@pytest.mark.parametrize("train", ["head", "all"])
+def test_a_weighted_layer_sum_is_the_plain_forward_too(make, clips, name, train):
+    speech_model, split = make(name, "classification", "linear", train, weighted_layer_sum=True)
+    weights = next(tensor for key, tensor in speech_model.model.named_parameters() if key.endswith("layer_weights"))
+    with torch.no_grad():
+        weights.copy_(torch.randn(4))
+    inputs = inputs_of(speech_model, clips)
+    features = split.prefix(collate(inputs))
+    with torch.no_grad():
+        logits = split(collate(features))
+    for clip, together in zip(inputs, logits, strict=True):
+        torch.testing.assert_close(together, plain(speech_model, clip), atol=5e-5, rtol=1e-4)
+    if train == "head":
+        assert all(item.frames.shape == (4, 32) for item in features)
+        split(collate(features))[:, 0].sum().backward()
+        assert weights.grad.abs().max() > 0
+
+
+@each_model
+@pytest.mark.parametrize("train", ["top:1", "encoder", "lora:4"])
+def test_a_weighted_layer_sum_refuses_what_cuts_it_in_two(make, name, train):
+    with pytest.raises(ModelError, match="weighted_layer_sum needs head or all"):
+        make(name, "classification", "linear", train, weighted_layer_sum=True)
 
 
 @each_model

@@ -1,0 +1,78 @@
+"""LoRA through peft: small adapters injected into the native encoder, trained in place of its weights, and merged away again.
+
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from speechxfer.models.families import Family
+
+if TYPE_CHECKING:
+    from peft import LoraConfig  # its import takes seconds, which only those who use it should wait
+
+_SCALE = 2  # lora_alpha / r, the usual choice
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What LoRA learned, apart from the encoder it was learned on.
+
+    Attributes
+    ----------
+    config
+        peft's, with rank and targets.
+    tensors
+        The low-rank matrices, by peft's names.
+    """
+
+    config: LoraConfig
+    tensors: dict[str, Tensor]
+
+    def save(self, directory: Path, model: PreTrainedModel) -> None:
+        """Write the adapter as peft writes one for the encoder, and the head that was trained with it as `head.safetensors`.
+
+        Parameters
+        ----------
+        directory
+            Is made.
+        model
+            The merged model, whose head is taken.
+        """
+        self.config.save_pretrained(str(directory))
+        save_file(self.tensors, directory / "adapter_model.safetensors", {"format": "pt"})
+        encoder = f"{model.base_model_prefix}."
+        head = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if not name.startswith(encoder)}
+        save_file(head, directory / "head.safetensors", {"format": "pt"})
+
+
+def inject_lora(model: PreTrainedModel, family: Family, rank: int) -> None:
+    """Put adapters of a rank, which start without effect, on the linear layers that the family names."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(r=rank, lora_alpha=_SCALE * rank, target_modules=list(family.lora_targets))
+    inject_adapter_in_model(config, model.base_model)
+
+
+def merge_lora(model: PreTrainedModel) -> Adapter:
+    """Add the adapters to the weights they stand beside and take them out; give what was learned."""
+    from peft import get_peft_model_state_dict
+    from peft.tuners.lora import LoraLayer
+
+    encoder: Any = model.base_model
+    tensors = {name: tensor.detach().cpu().clone() for name, tensor in get_peft_model_state_dict(encoder).items()}
+    config = encoder.peft_config["default"]
+    for name, module in list(encoder.named_modules()):
+        if isinstance(module, LoraLayer):
+            module.merge(safe_merge=True)
+            parent, _, own = name.rpartition(".")
+            setattr(encoder.get_submodule(parent), own, module.get_base_layer())
+    del encoder.peft_config
+    return Adapter(config, tensors)
