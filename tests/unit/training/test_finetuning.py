@@ -125,6 +125,30 @@ def load_file_weights(directory):
     return {name.removeprefix("model."): tensor for name, tensor in load_file(directory / "model.safetensors").items()}
 
 
+def test_lora_is_merged_and_its_adapter_kept_beside_if_it_fits_the_pretrained_encoder(small_models, tones, tmp_path):
+    head, lora = {"train": "head", "epochs": 1}, {"train": "lora:2", "epochs": 2, "encoder_learning_rate": 1e-2}
+    pretrained = small_models["wav2vec2-layer"]
+    finetune(recipe(pretrained, tones, task="ctc", training__stages=[head, lora]), tmp_path / "run")
+    assert {file.name for file in (tmp_path / "run/adapter").iterdir()} >= {"adapter_model.safetensors", "head.safetensors"}
+    tuned, plain = weights(tmp_path / "run"), load_file_weights(pretrained)
+    name = "encoder.layers.0.attention.q_proj.weight"
+    assert not torch.equal(tuned[f"wav2vec2.{name}"], plain[name])
+    assert not any("lora" in key or "base_layer" in key for key in tuned)
+    top = {"train": "top:1", "epochs": 1}
+    finetune(recipe(pretrained, tones, task="ctc", training__stages=[top, lora]), tmp_path / "both")
+    assert not (tmp_path / "both/adapter").exists()
+
+
+def test_a_weighted_layer_sum_is_learned(small_whisper, tones, tmp_path):
+    changes = {"model__train": "head", "model__weighted_layer_sum": True, "training__head_learning_rate": 5e-2}
+    report = finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
+    assert report["sets"]["test"]["accuracy"] >= 0.8
+    assert weights(tmp_path / "run")["head.layer_weights"].abs().max() > 0.01
+    masked = recipe(small_whisper, tones, augment__feature_masks=1, **changes)
+    with pytest.raises(DataError, match="turn the masks off"):
+        finetune(masked, tmp_path / "masked")
+
+
 def test_mixed_material_has_its_share_of_each_epoch(small_whisper, tones, tmp_path, monkeypatch):
     train = [(tones.parent / f"{n}.wav", "ab"[n % 2], "train" if n < 6 else "dev") for n in range(12)]
     mix = [(tones.parent / f"{n}.wav", "abc"[n % 3]) for n in range(20, 50)]
