@@ -33,6 +33,12 @@ class TrainingError(SpeechxferError):
     exit_code = 3
 
 
+class RunStoppedError(SpeechxferError):
+    """The user stopped a run; the message says how to go on."""
+
+    exit_code = 130
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with the data.

@@ -128,6 +128,7 @@ class TrainingSection(_Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     patience: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_minutes: Positive = 10.0  # a checkpoint is also written after each epoch
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  # what every random generator takes

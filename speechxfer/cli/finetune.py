@@ -21,6 +21,7 @@ def finetune(
     batch_seconds: Annotated[float | None, typer.Option(help="Sugar for training.batch_seconds.")] = None,
     control: Annotated[str | None, typer.Option(help="Sugar for proof.control: none or scratch.")] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Sugar for store.enabled=false.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT that was stopped or killed.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -37,7 +38,7 @@ def finetune(
     given = [f"{key}={value}" for key, value in sugar.items() if value is not None]
     checked = read_recipe(recipe, [*(overrides or []), *given])
     with RunProgress(quiet) as progress:
-        report = run_finetune(checked, out, progress)
+        report = run_finetune(checked, out, progress, resume=resume)
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:

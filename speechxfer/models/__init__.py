@@ -25,6 +25,7 @@ _PUBLIC = {
     "load_model": "speechxfer.models.save_load",
     "merge_lora": "speechxfer.models.lora",
     "new_head": "speechxfer.models.save_load",
+    "save_head": "speechxfer.models.lora",
     "set_trainable": "speechxfer.models.freeze",
 }
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from speechxfer.models.lora import Adapter as Adapter
     from speechxfer.models.lora import inject_lora as inject_lora
     from speechxfer.models.lora import merge_lora as merge_lora
+    from speechxfer.models.lora import save_head as save_head
     from speechxfer.models.save_load import SpeechModel as SpeechModel
     from speechxfer.models.save_load import load_model as load_model
     from speechxfer.models.save_load import new_head as new_head

@@ -36,21 +36,17 @@ class Adapter:
     config: LoraConfig
     tensors: dict[str, Tensor]
 
-    def save(self, directory: Path, model: PreTrainedModel) -> None:
-        """Write the adapter as peft writes one for the encoder, and the head that was trained with it as `head.safetensors`.
-
-        Parameters
-        ----------
-        directory
-            Is made.
-        model
-            The merged model, whose head is taken.
-        """
+    def save(self, directory: Path) -> None:
+        """Write the adapter as peft writes one for the encoder; `save_head` adds the head that goes with it."""
         self.config.save_pretrained(str(directory))
         save_file(self.tensors, directory / "adapter_model.safetensors", {"format": "pt"})
-        encoder = f"{model.base_model_prefix}."
-        head = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if not name.startswith(encoder)}
-        save_file(head, directory / "head.safetensors", {"format": "pt"})
+
+
+def save_head(model: PreTrainedModel, directory: Path) -> None:
+    """Write all that is not encoder as `head.safetensors`."""
+    encoder = f"{model.base_model_prefix}."
+    head = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if not name.startswith(encoder)}
+    save_file(head, directory / "head.safetensors", {"format": "pt"})
 
 
 def inject_lora(model: PreTrainedModel, family: Family, rank: int) -> None:

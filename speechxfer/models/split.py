@@ -63,6 +63,11 @@ class FeatureBatch:
     lengths: Tensor
     input_lengths: Tensor
 
+    def rows(self, part: slice) -> FeatureBatch:
+        """Give some of the utterances, no longer padded than these need."""
+        lengths = self.lengths[part]
+        return FeatureBatch(self.frames[part, : int(lengths.max())], lengths, self.input_lengths[part])
+
     def to(self, device: torch.device) -> FeatureBatch:
         """Move to a device."""
         return FeatureBatch(*(part.to(device, non_blocking=True) for part in (self.frames, self.lengths, self.input_lengths)))

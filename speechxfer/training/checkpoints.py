@@ -1,11 +1,73 @@
-"""The best weights of a stage: what trains goes to disk beside the run, written whole or not at all."""
+"""What a run needs to go on after it was stopped or killed, on disk: safetensors and JSON, written whole or not at all."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
+
+from speechxfer.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors by name, and facts that JSON can hold."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+    def write(self, path: Path) -> None:
+        """Write beside and rename.
+
+        Raises
+        ------
+        TrainingError
+            If the disk is full or does not take it; what stood at `path` stays.
+        """
+        write_tensors(path, self.tensors, {"facts": json.dumps(self.facts)})
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint | None:
+        """Give the checkpoint at a path, or None if there is none.
+
+        Raises
+        ------
+        TrainingError
+            If the file is damaged.
+        """
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                return cls({name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["facts"]))
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise TrainingError(f"{path}: a damaged checkpoint: {error}; remove it to begin anew") from None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file beside and rename it once its bytes are on the disk (see `Checkpoint.write`)."""
+    beside = path.with_suffix(".part")
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(whole, beside, dict(metadata))
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        beside.unlink(missing_ok=True)
+        what = f"{path}: cannot be written: {error}"
+        raise TrainingError(f"{what}; free some space and go on with --resume from the last checkpoint") from None
 
 
 class BestCheckpoint:
@@ -33,12 +95,41 @@ class BestCheckpoint:
         if error > self.error:
             return False
         self.error, self.epoch = error, epoch
-        trainable = {name: p.detach().cpu().contiguous() for name, p in self._model.named_parameters() if p.requires_grad}
-        beside = self._path.with_suffix(".part")
-        save_file(trainable, beside, metadata={"epoch": str(epoch)})
-        beside.replace(self._path)
+        trainable = {name: parameter for name, parameter in self._model.named_parameters() if parameter.requires_grad}
+        write_tensors(self._path, trainable, {"epoch": str(epoch)})
         return True
 
     def restore(self) -> None:
         """Put the best weights back into the model."""
         self._model.load_state_dict(load_file(self._path), strict=False)
+
+
+def random_states() -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Give the state of every global generator that training may draw from, as tensors and as facts."""
+    tensors = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors |= {f"cuda{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+    name, key, *rest = np.random.get_state(legacy=True)
+    return tensors, {"numpy": [name, np.asarray(key).tolist(), *rest], "python": random.getstate()}
+
+
+def restore_random_states(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Put every global generator back where it was."""
+    torch.set_rng_state(tensors["torch"])
+    cuda = [tensors[name] for name in sorted(tensors) if name.startswith("cuda")]
+    if cuda and len(cuda) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(cuda)
+    name, key, *rest = facts["numpy"]
+    np.random.set_state((name, np.array(key, dtype=np.uint32), *rest))
+    version, internal, gauss = facts["python"]
+    random.setstate((version, tuple(internal), gauss))
+
+
+def frozen_digest(model: nn.Module) -> str:
+    """Give a hash of every parameter that does not train."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            digest.update(name.encode())
+            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

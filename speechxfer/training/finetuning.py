@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
+from speechxfer.errors import TrainingError
 from speechxfer.evaluation import as_items, evaluate, score_set
 from speechxfer.features import FeatureSource, FeatureStore, Item
 from speechxfer.models import (
-    Adapter,
     Cut,
     PooledClassificationHead,
     SpeechModel,
@@ -27,16 +29,19 @@ from speechxfer.models import (
     describe_trainable,
     inject_lora,
     merge_lora,
+    save_head,
     set_trainable,
 )
 from speechxfer.recipe import Recipe
 from speechxfer.report import make_report, write_json
+from speechxfer.training.checkpoints import Checkpoint, write_tensors
+from speechxfer.training.interrupt import interruptible
 from speechxfer.training.loop import TrainingSet, run_stage
 from speechxfer.training.preparation import Prepared, model_under_new_head, prepare
 from speechxfer.training.run import Listener, Run
 
 
-def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None) -> dict[str, Any]:
+def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, *, resume: bool = False) -> dict[str, Any]:
     """Fine-tune a pretrained model as a recipe says.
 
     Parameters
@@ -47,6 +52,8 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None) 
         The run's directory: `model/`, `report.json`, `recipe.yaml`, `log.jsonl`, `environment.json`, `checkpoints/`.
     listener
         Told every event as a dictionary, for progress.
+    resume
+        Go on with a run that was stopped or killed, to the same weights; begin it if there is none.
 
     Returns
     -------
@@ -59,25 +66,33 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None) 
         With all problems of manifests, audio files and model, before anything is trained.
     TrainingError
         If training cannot go on.
+    RunStoppedError
+        If the user stopped it (Ctrl-C); what is needed to resume is saved.
     """
     prepared = prepare(recipe)
     speech_model, notes = prepared.speech_model, [*prepared.notes, *(f"left out: {problem}" for problem in prepared.skipped)]
-    run = Run(Path(out), recipe, listener)
+    run = Run(Path(out), recipe, listener, resume)
     run.tell("start", sets={name: _size(manifest) for name, manifest in prepared.sets.items()}, task=recipe.task)
     for note in notes:
         run.tell("note", text=note)
-    stages = _train(recipe, speech_model, prepared, run)
+    with interruptible() as run.is_interrupted:
+        stages = _train(recipe, speech_model, prepared, run)
     speech_model.save(run.model)
     training = {"seconds": round(run.seconds, 1), "stages": stages}
     scores = _scores(recipe, speech_model, prepared)
     report = make_report(recipe.task, str(run.model), scores, training=training, notes=notes)
-    write_json(run.directory / "report.json", report)
     if recipe.proof.control == "scratch":
+        # The result is there to be read while the control, which takes as long again, is under way.
+        write_json(run.directory / "report.json", report)
         run.tell("note", text="control: the same recipe on the same shape with random weights")
         control = model_under_new_head(recipe, prepared.sets, random_encoder=True)
-        _train(recipe, control, prepared, Run(run.directory / "control", recipe, listener))
+        control_run = Run(run.directory / "control", recipe, listener, resume)
+        with interruptible() as control_run.is_interrupted:
+            _train(recipe, control, prepared, control_run)
         report["control"] = {"kind": "scratch", "sets": _scores(recipe, control, prepared)}
-        write_json(run.directory / "report.json", report)
+        control_run.finish()
+    write_json(run.directory / "report.json", report)
+    run.finish()
     run.tell("end", report=str(run.directory / "report.json"), model=str(run.model))
     return report
 
@@ -103,7 +118,7 @@ def _size(manifest: Manifest) -> dict[str, float]:
 
 
 def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: Run) -> list[dict[str, Any]]:
-    """Run all stages; say how each went."""
+    """Run all stages, or those that are left; say how each went."""
     sets = prepared.sets
     accelerator = _accelerator(recipe, run.directory)
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
@@ -113,10 +128,11 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
     rate, noises = speech_model.frontend.sampling_rate, prepared.noises or ()
     augmenter = WaveformAugmenter(recipe.augment, rate, recipe.training.seed, noises)
     training_set = _training_set(recipe, speech_model, sets, augmenter)
-    results: list[dict[str, Any]] = []
-    adapters: list[Adapter] = []
+    first, results = _resumed(run, model, training_set)
     for number, stage in enumerate(recipe.stages()):
         assert stage.train is not None
+        if number < first:
+            continue
         if stage.train.startswith("lora:"):
             inject_lora(model, speech_model.family, int(stage.train.removeprefix("lora:")))
         set_trainable(model, speech_model.family, stage.train)
@@ -134,19 +150,50 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
         )
         source.plan([item for views in training_set.views for item in views])
         source.plan([item for name in ("train", "dev") for item in as_items(sets[name])])
-        if number == 0:
+        saved = run.saved if number == first and run.saved and run.saved.tensors else None
+        if number == 0 and not saved:
             _standardise_head(split, source, sets["train"])
         score_dev = _scorer(split, source, speech_model, sets["dev"], precision)
-        result = run_stage(number, stage, recipe, split, source, training_set, score_dev, accelerator, run)
+        result = run_stage(number, stage, recipe, split, source, training_set, score_dev, accelerator, run, saved)
         if stage.train.startswith("lora:"):
-            adapters.append(merge_lora(model))
-        results.append({"train": stage.train, "cut": str(split.cut), **asdict(result)})
+            adapter = merge_lora(model)
+            if _only_the_adapter_changes_the_encoder(recipe):
+                adapter.save(run.directory / "adapter")
+        results.append({"train": stage.train, "cut": str(split.cut), **result.to_dict()})
         run.tell("stage_end", **results[-1], store_mb=round(store.num_bytes / 1e6, 1) if store else 0)
+        write_tensors(run.stage_start(number + 1), model.state_dict(), {})
+        run.save(Checkpoint({}, {"stage": number + 1}))
     accelerator.end_training()
-    if adapters and [stage.train for stage in recipe.stages() if stage.train != "head"] == [f"lora:{adapters[0].config.r}"]:
-        # Only then does the adapter fit the pretrained encoder, which many may share.
-        adapters[0].save(run.directory / "adapter", model)
+    if _only_the_adapter_changes_the_encoder(recipe):
+        save_head(model, run.directory / "adapter")
     return results
+
+
+def _resumed(run: Run, model: PreTrainedModel, training_set: TrainingSet) -> tuple[int, list[dict[str, Any]]]:
+    """Give the stage to go on with and how those before it went; the model gets the weights with which it begins."""
+    run.facts = {"data": _digest(training_set), "results": []}
+    if not run.saved:
+        return 0, run.facts["results"]
+    if run.saved.facts["data"] != run.facts["data"]:
+        raise TrainingError(f"{run.directory} was begun with other training data; give another --out")
+    first, run.facts["results"] = run.saved.facts["stage"], run.saved.facts["results"]
+    if first:
+        model.load_state_dict(load_file(run.stage_start(first)))
+    run.tell("note", text=f"resumed in stage {first + 1}, epoch {run.saved.facts.get('epoch', 0) + 1}")
+    return first, run.facts["results"]
+
+
+def _digest(training_set: TrainingSet) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for views, target in zip(training_set.views, training_set.targets, strict=True):
+        digest.update(f"{[(item.utterance.id, item.seconds, item.view) for item in views]}{target}".encode())
+    return digest.hexdigest()
+
+
+def _only_the_adapter_changes_the_encoder(recipe: Recipe) -> bool:
+    """Tell whether a LoRA adapter fits the pretrained encoder, which many models may share."""
+    changing = [stage.train for stage in recipe.stages() if stage.train and stage.train != "head"]
+    return len(changing) == 1 and changing[0].startswith("lora:")
 
 
 def _training_set(
@@ -176,7 +223,6 @@ def _accelerator(recipe: Recipe, directory: Path) -> Accelerator:
     accelerator = Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
-        gradient_accumulation_steps=training.accumulation,
         log_with=training.trackers or None,
         project_dir=str(directory),
     )

@@ -1,38 +1,39 @@
 """One stage: a split model, its features and targets in, the best weights (by dev error) left in the model.
 
-Batches are a pure function of (seed, stage, epoch). Accelerate does devices, precision and accumulation.
+Batches are a pure function of (seed, stage, epoch). Accelerate does devices and precision.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
-from torch import Tensor
 
 from speechxfer.data import plan_batches
-from speechxfer.errors import TrainingError
+from speechxfer.errors import RunStoppedError
 from speechxfer.evaluation import SetScores
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import FeatureBatch, SplitModel
 from speechxfer.recipe import Recipe, StageSection
-from speechxfer.training.checkpoints import BestCheckpoint
-from speechxfer.training.loss import classification_losses, ctc_losses
+from speechxfer.training.checkpoints import BestCheckpoint, Checkpoint
 from speechxfer.training.masking import mask_features
-from speechxfer.training.optimizer import WeightAverage, make_optimizer, make_schedule
 from speechxfer.training.run import Run
+from speechxfer.training.state import StageState
+from speechxfer.training.step import MicroBatch, Stepper
 
 COLLAPSED_SHARE = 0.995
 COLLAPSE_ADVICE = (
     "the model answers blank everywhere. Likely causes: the learning rate of the head is too high or too low, too few steps "
     "(more epochs, smaller training.batch_seconds), or texts that do not belong to the audio"
 )
+
+Planned = list[list[tuple[int, Item]]]
+"""Batches of (row of the training set, the view of it that is used)."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class StageResult:
     steps
         Of the optimiser.
     data_wait_share
-        Share of the training time spent waiting for features.
+        Share of the training time spent waiting for features, since the run was last started.
     seconds_to_first_step
-        From the start of the stage to the end of its first step.
+        From the start of the stage, or from its resumption, to the end of the first step.
     seconds
-        Of the whole stage.
+        Of the stage, since the run was last started.
     collapsed
         Whether it was stopped because the model answered blank everywhere.
     """
@@ -84,6 +85,10 @@ class StageResult:
     seconds: float
     collapsed: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields by name."""
+        return asdict(self)
+
 
 def run_stage(
     number: int,
@@ -95,6 +100,7 @@ def run_stage(
     score_dev: Callable[[], SetScores],
     accelerator: Accelerator,
     run: Run,
+    saved: Checkpoint | None,
 ) -> StageResult:
     """Train one stage.
 
@@ -113,9 +119,12 @@ def run_stage(
     score_dev
         Scores the model as it stands.
     accelerator
-        Devices, precision and accumulation.
+        Devices and precision.
     run
-        Told each step and epoch; holds the best checkpoint.
+        Told each step and epoch; keeps the best weights, and a checkpoint after each epoch, every `training.checkpoint_minutes`,
+        and when interrupted.
+    saved
+        Where to go on; None at the beginning.
 
     Returns
     -------
@@ -126,71 +135,51 @@ def run_stage(
     ------
     TrainingError
         If a loss is not finite; the utterances are named.
+    RunStoppedError
+        If the user stopped the run; the state is saved.
     """
-    training = recipe.training
-    epochs = stage.epochs or training.epochs
-    assert stage.head_learning_rate is not None and stage.encoder_learning_rate is not None and stage.mix_share is not None
-    plans = [_plan_epoch(training_set, recipe, number, epoch, stage.mix_share) for epoch in range(epochs)]
-    total_steps = sum(math.ceil(len(plan) / training.accumulation) for plan in plans)
-    optimizer = make_optimizer(split, stage.head_learning_rate, stage.encoder_learning_rate, training.weight_decay)
-    schedule = make_schedule(optimizer, max(1, round(training.warmup_share * total_steps)), total_steps)
-    average = WeightAverage(split, training.average_decay)
+    training, epochs = recipe.training, stage.epochs or recipe.training.epochs
+    batches = (_plan_epoch(training_set, recipe, number, epoch, stage.mix_share or 0.0) for epoch in range(epochs))
+    plans = [_in_steps(planned, training.accumulation) for planned in batches]
     best = BestCheckpoint(run.checkpoints / f"stage{number}-best.safetensors", split.model)
-    prepared, prepared_optimizer = accelerator.prepare(split, optimizer)
-    start, waited_before, collapsed = time.perf_counter(), source.seconds_waited, False
-    train_seconds = first_step_seconds = 0.0
-    steps = 0
-    for epoch, plan in enumerate(plans):
-        epoch_start, losses = time.perf_counter(), 0.0
-        random = np.random.default_rng((training.seed, number, epoch, 1))
-        torch.manual_seed(_torch_seed(training.seed, number, epoch))
+    state = StageState(number, stage, recipe, split, sum(map(len, plans)), best)
+    prepared, optimizer = accelerator.prepare(split, state.optimizer)
+    stepper = Stepper(accelerator, prepared, optimizer, recipe, run)
+    if saved:
+        state.restore(saved)
+    start, waited_before, train_seconds, first_step_seconds = time.perf_counter(), source.seconds_waited, 0.0, 0.0
+    last_saved, collapsed = time.monotonic(), False
+    while state.epoch < epochs and not collapsed and not _out_of_patience(state, training.patience):
+        plan, epoch_start = plans[state.epoch], time.perf_counter()
+        if not state.step:
+            state.begin_epoch()
         split.train_suffix()
-        batches = source.batches([[item for _, item in batch] for batch in plan])
-        for index, (batch, features) in enumerate(zip(plan, batches, strict=True)):
-            masked = mask_features(features, recipe.augment, split.frame_seconds_at_cut, random).to(accelerator.device)
-            rows = [row for row, _ in batch]
-            with accelerator.accumulate(prepared):
-                per_utterance = _losses(recipe, prepared(masked), masked, [training_set.targets[row] for row in rows], split)
-                _refuse_non_finite(per_utterance, [item for _, item in batch])
-                accelerator.backward(per_utterance.mean())
-                if accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(prepared.parameters(), training.max_grad_norm)
-                prepared_optimizer.step()
-                prepared_optimizer.zero_grad()
-            if accelerator.sync_gradients:
-                schedule.step()
-                average.update()
-                steps += 1
+        for micro_batches in _masked(plan[state.step :], source, recipe, split, state, training_set, accelerator):
+            loss = stepper.take(micro_batches)
+            state.schedule.step()
+            state.average.update()
+            state.step, state.steps, state.loss_sum = state.step + 1, state.steps + 1, state.loss_sum + loss
             first_step_seconds = first_step_seconds or time.perf_counter() - start
-            loss = per_utterance.mean().item()
-            losses += loss
-            run.tell("step", stage=number, epoch=epoch + 1, epochs=epochs, step=index + 1, steps=len(plan), loss=loss)
+            run.tell("step", stage=number, epoch=state.epoch + 1, epochs=epochs, step=state.step, steps=len(plan), loss=loss)
+            if run.is_interrupted():
+                run.save(state.checkpoint())
+                raise RunStoppedError(f"stopped; go on with the same command and --resume ({run.directory})")
+            if time.monotonic() - last_saved > 60 * training.checkpoint_minutes:
+                run.save(state.checkpoint())
+                last_saved = time.monotonic()
         train_seconds += time.perf_counter() - epoch_start
-        with average.applied():
+        with state.average.applied():
             dev = score_dev()
-            best.offer(dev.error, epoch + 1)
-        record = {
-            "stage": number,
-            "epoch": epoch + 1,
-            "epochs": epochs,
-            "loss": losses / len(plan),
-            "learning_rate": schedule.get_last_lr()[0],
-            "train_seconds": time.perf_counter() - epoch_start,
-            **{f"dev_{name}": dev.scores[name] for name in ("wer", "cer", "accuracy") if name in dev.scores},
-        }
-        run.tell("epoch", **record, blank_share=dev.blank_share, best_epoch=best.epoch)
-        accelerator.log({name: value for name, value in record.items() if isinstance(value, float)}, step=steps)
-        collapsed = recipe.task == "ctc" and dev.blank_share > COLLAPSED_SHARE
-        if collapsed and epoch + 1 >= max(3, epochs // 3):
-            run.tell("collapse", stage=number, epoch=epoch + 1, blank_share=dev.blank_share, advice=COLLAPSE_ADVICE)
-            break
-        if training.patience and epoch + 1 - best.epoch >= training.patience:
-            break
+            best.offer(dev.error, state.epoch + 1)
+        collapsed = _tell_epoch(run, accelerator, recipe, state, epochs, len(plan), dev, time.perf_counter() - epoch_start)
+        state.end_epoch()
+        run.save(state.checkpoint())
+        last_saved = time.monotonic()
     best.restore()
     return StageResult(
         best_epoch=best.epoch,
         dev_error=best.error,
-        steps=steps,
+        steps=state.steps,
         data_wait_share=(source.seconds_waited - waited_before) / max(train_seconds, 1e-9),
         seconds_to_first_step=first_step_seconds,
         seconds=time.perf_counter() - start,
@@ -198,9 +187,40 @@ def run_stage(
     )
 
 
-def _plan_epoch(
-    training_set: TrainingSet, recipe: Recipe, stage: int, epoch: int, mix_share: float
-) -> list[list[tuple[int, Item]]]:
+def _out_of_patience(state: StageState, patience: int | None) -> bool:
+    return patience is not None and state.epoch > 0 and state.epoch - state.best.epoch >= patience
+
+
+def _tell_epoch(
+    run: Run,
+    accelerator: Accelerator,
+    recipe: Recipe,
+    state: StageState,
+    epochs: int,
+    num_steps: int,
+    dev: SetScores,
+    seconds: float,
+) -> bool:
+    """Log an epoch; tell whether the model has collapsed and had time enough not to."""
+    epoch = state.epoch + 1
+    record = {
+        "stage": state.number,
+        "epoch": epoch,
+        "epochs": epochs,
+        "loss": state.loss_sum / num_steps,
+        "learning_rate": state.schedule.get_last_lr()[0],
+        "train_seconds": seconds,
+        **{f"dev_{name}": dev.scores[name] for name in ("wer", "cer", "accuracy") if name in dev.scores},
+    }
+    run.tell("epoch", **record, blank_share=dev.blank_share, best_epoch=state.best.epoch)
+    accelerator.log({name: value for name, value in record.items() if isinstance(value, float)}, step=state.steps)
+    collapsed = recipe.task == "ctc" and dev.blank_share > COLLAPSED_SHARE and epoch >= max(3, epochs // 3)
+    if collapsed:
+        run.tell("collapse", stage=state.number, epoch=epoch, blank_share=dev.blank_share, advice=COLLAPSE_ADVICE)
+    return collapsed
+
+
+def _plan_epoch(training_set: TrainingSet, recipe: Recipe, stage: int, epoch: int, mix_share: float) -> Planned:
     """Give the batches of an epoch: each own utterance once, in one of its views, and so many others that they are this share."""
     seed = recipe.training.seed
     random = np.random.default_rng((seed, stage, epoch, 0))
@@ -212,18 +232,28 @@ def _plan_epoch(
     return [[(rows[place], chosen[place]) for place in batch] for batch in batches]
 
 
-def _torch_seed(seed: int, stage: int, epoch: int) -> int:
-    return int(np.random.default_rng((seed, stage, epoch, 2)).integers(2**62))
+def _in_steps(batches: Planned, accumulation: int) -> list[Planned]:
+    """Put so many batches into each step of the optimiser; the last step of an epoch may have fewer."""
+    return [batches[start : start + accumulation] for start in range(0, len(batches), accumulation)]
 
 
-def _losses(recipe: Recipe, logits: Tensor, batch: FeatureBatch, targets: Sequence[Any], split: SplitModel) -> Tensor:
-    if recipe.task == "ctc":
-        return ctc_losses(logits, split.frame_lengths(batch.input_lengths), targets)
-    return classification_losses(logits, targets, recipe.training.label_smoothing)
+def _masked(
+    steps: Sequence[Planned],
+    source: FeatureSource,
+    recipe: Recipe,
+    split: SplitModel,
+    state: StageState,
+    training_set: TrainingSet,
+    accelerator: Accelerator,
+) -> Iterator[list[MicroBatch]]:
+    """Give the masked batches of each step on the device, with their targets and utterances."""
+    features = source.batches([[item for _, item in batch] for step in steps for batch in step])
 
+    def masked(batch: FeatureBatch) -> FeatureBatch:
+        return mask_features(batch, recipe.augment, split.frame_seconds_at_cut, state.masks).to(accelerator.device)
 
-def _refuse_non_finite(losses: Tensor, items: Sequence[Item]) -> None:
-    if not bool(torch.isfinite(losses).all()):
-        bad = [item.utterance for item, loss in zip(items, losses.tolist(), strict=True) if not math.isfinite(loss)]
-        named = "\n".join(f"  {utterance.id} ({utterance.audio})" for utterance in bad)
-        raise TrainingError(f"the loss is not finite; weights of earlier epochs are saved. Look at these utterances:\n{named}")
+    for step in steps:
+        yield [
+            MicroBatch(masked(batch), [training_set.targets[row] for row, _ in rows], [item.utterance for _, item in rows])
+            for rows, batch in zip(step, islice(features, len(step)), strict=True)
+        ]

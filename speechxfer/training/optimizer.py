@@ -67,19 +67,19 @@ class WeightAverage:
 
     def __init__(self, split: nn.Module, decay: float) -> None:
         self._decay = decay
-        self._steps = 0
+        self.steps = 0
         self._parameters: list[Tensor] = (
             [parameter for parameter in split.parameters() if parameter.requires_grad] if decay else []
         )
-        self._average: list[Tensor] = [parameter.detach().clone() for parameter in self._parameters]
+        self.tensors: list[Tensor] = [parameter.detach().clone() for parameter in self._parameters]
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in the weights after an optimiser step."""
-        self._steps += 1
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        self.steps += 1
+        decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
         if self._parameters:
-            torch._foreach_lerp_(self._average, self._parameters, 1 - decay)
+            torch._foreach_lerp_(self.tensors, self._parameters, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -92,7 +92,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        for parameter, average in zip(self._parameters, self._average, strict=True):
+        for parameter, average in zip(self._parameters, self.tensors, strict=True):
             kept = parameter.clone()
             parameter.copy_(average)
             average.copy_(kept)

@@ -1,4 +1,4 @@
-"""A run's directory and its log: events in, one JSON line each out; whoever watches is told as well."""
+"""A run's directory: events in, a JSON line each out, and whoever watches is told; checkpoints in, and out on resuming."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from speechxfer.errors import TrainingError
-from speechxfer.recipe import Recipe
+from speechxfer.recipe import Recipe, read_recipe
 from speechxfer.report import write_json
+from speechxfer.training.checkpoints import Checkpoint
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
@@ -33,24 +34,72 @@ class Run:
         As resolved; written to `recipe.yaml`.
     listener
         Told every event, for progress bars.
+    resume
+        Go on from the last checkpoint, if there is one.
+
+    Attributes
+    ----------
+    saved
+        The checkpoint to go on from; None at the beginning.
+    facts
+        Added to each checkpoint.
+    is_interrupted
+        Tells whether the user asked for a stop.
+
+    Raises
+    ------
+    TrainingError
+        If the directory holds a run that would be lost or mixed up.
     """
 
-    def __init__(self, directory: Path, recipe: Recipe, listener: Listener | None = None) -> None:
-        if (directory / "report.json").exists():
-            raise TrainingError(f"{directory} holds a finished run; give another --out, or remove it")
+    def __init__(self, directory: Path, recipe: Recipe, listener: Listener | None = None, resume: bool = False) -> None:
         self.directory = directory
         self.checkpoints = directory / "checkpoints"
+        self._latest = self.checkpoints / "latest.safetensors"
+        self._refuse_to_mix(recipe, resume)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         (directory / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
         write_json(directory / "environment.json", _environment())
+        self.saved = Checkpoint.read(self._latest)
+        self.facts: dict[str, Any] = {}
+        self.is_interrupted: Callable[[], bool] = lambda: False
         self._log = (directory / "log.jsonl").open("a", encoding="utf-8", buffering=1)
         self._listener = listener
-        self._start = time.perf_counter()
+        self._start = time.perf_counter() - (self.saved.facts["elapsed_seconds"] if self.saved else 0.0)
+
+    def _refuse_to_mix(self, recipe: Recipe, resume: bool) -> None:
+        if self._latest.exists() and not resume:
+            raise TrainingError(
+                f"{self.directory} holds an unfinished run; go on with --resume, give another --out, or remove it"
+            )
+        if not self._latest.exists() and (self.directory / "report.json").exists():
+            raise TrainingError(f"{self.directory} holds a finished run; give another --out, or remove it")
+        if self._latest.exists():
+            begun = read_recipe(self.directory / "recipe.yaml").model_dump(mode="json")
+            now = recipe.model_dump(mode="json")
+            other = [f"  {name}: {begun[name]} then, {now[name]} now" for name in now if begun[name] != now[name]]
+            if other:
+                raise TrainingError(f"{self.directory} was begun with another recipe:\n" + "\n".join(other))
 
     @property
     def seconds(self) -> float:
-        """Time since the run began."""
+        """Time since the run began, without the time between a stop and its resumption."""
         return time.perf_counter() - self._start
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint in place of the last one."""
+        facts = {**checkpoint.facts, **self.facts, "elapsed_seconds": self.seconds}
+        Checkpoint(checkpoint.tensors, facts).write(self._latest)
+
+    def stage_start(self, number: int) -> Path:
+        """Where all the weights lie with which a stage begins, the first apart."""
+        return self.checkpoints / f"stage{number}-start.safetensors"
+
+    def finish(self) -> None:
+        """Remove what only a resumption would need."""
+        self._latest.unlink(missing_ok=True)
+        for file in self.checkpoints.glob("stage*-start.safetensors"):
+            file.unlink()
 
     @property
     def model(self) -> Path:

@@ -93,6 +93,6 @@ def test_stopping_a_run_exits_with_130(speechxfer, recipe, tmp_path, monkeypatch
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("speechxfer.training.loop.classification_losses", interrupt)
+    monkeypatch.setattr("speechxfer.training.step.classification_losses", interrupt)
     code, _, log = speechxfer("finetune", recipe, "--out", tmp_path / "run", "--quiet")
     assert code == 130 and "Traceback" not in log

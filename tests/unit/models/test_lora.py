@@ -8,7 +8,7 @@ from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 
 from speechxfer.data import Vocabulary
-from speechxfer.models import Cut, Features, SplitModel, collate, inject_lora, merge_lora, new_head, set_trainable
+from speechxfer.models import Cut, Features, SplitModel, collate, inject_lora, merge_lora, new_head, save_head, set_trainable
 
 each_model = pytest.mark.parametrize("name", ["whisper", "wav2vec2-group", "wav2vec2-layer"])
 LOWEST = {"whisper": Cut("layer", 0)}
@@ -76,7 +76,8 @@ def test_the_adapter_alone_turns_the_pretrained_model_into_the_tuned_one(made, s
     inject_lora(made.model, made.family, 4)
     train(made, clips)
     adapter = merge_lora(made.model)
-    adapter.save(tmp_path, made.model)
+    adapter.save(tmp_path)
+    save_head(made.model, tmp_path)
     fresh = new_head(small_models[name], "ctc", vocabulary=Vocabulary(("a", "b")))
     encoder = inject_adapter_in_model(LoraConfig.from_pretrained(str(tmp_path)), fresh.model.base_model)
     set_peft_model_state_dict(encoder, load_file(tmp_path / "adapter_model.safetensors"))

@@ -10,7 +10,7 @@ import torch
 from speechxfer import evaluate, finetune, load_model, read_recipe
 from speechxfer.errors import DataError, TrainingError
 from speechxfer.recipe import Recipe
-from speechxfer.training import loop
+from speechxfer.training import loop, state, step
 
 
 def recipe(model, manifest, **changes) -> Recipe:
@@ -245,13 +245,13 @@ def test_bad_rows_are_skipped_and_named_when_asked(small_whisper, tones, tmp_pat
 
 
 def test_a_loss_that_is_not_finite_names_the_utterances(small_whisper, tones, tmp_path, monkeypatch):
-    real = loop.classification_losses
+    real = step.classification_losses
 
     def poisoned(logits, targets, smoothing):
         losses = real(logits, targets, smoothing)
         return torch.cat([losses[:1] * float("nan"), losses[1:]])
 
-    monkeypatch.setattr(loop, "classification_losses", poisoned)
+    monkeypatch.setattr(step, "classification_losses", poisoned)
     with pytest.raises(TrainingError, match=r"not finite.*\n  .*\.wav"):
         finetune(recipe(small_whisper, tones, model__train="head"), tmp_path / "run")
 
@@ -261,17 +261,17 @@ def test_a_collapsed_model_stops_with_advice(small_whisper, tones, tmp_path):
     events = []
     # A blank bias that the tiny rate can never undo.
     config = recipe(small_whisper, tones, **changes)
-    original = loop.make_optimizer
+    original = state.make_optimizer
 
     def blank_only(split, *rates):
         split.model.head.output.bias.data[0] = 50.0
         return original(split, *rates)
 
-    loop.make_optimizer = blank_only
+    state.make_optimizer = blank_only
     try:
         report = finetune(config, tmp_path / "run", events.append)
     finally:
-        loop.make_optimizer = original
+        state.make_optimizer = original
     (collapse,) = [event for event in events if event["event"] == "collapse"]
     assert "learning rate" in collapse["advice"] and collapse["epoch"] == 4
     assert report["training"]["stages"][0]["collapsed"]

@@ -1,0 +1,119 @@
+"""One step of the optimiser: masked batches in, weights moved, the mean loss per utterance out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from speechxfer.data import Utterance
+from speechxfer.errors import TrainingError
+from speechxfer.models import FeatureBatch
+from speechxfer.recipe import Recipe
+from speechxfer.training.loss import classification_losses, ctc_losses
+from speechxfer.training.run import Run
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What goes through the model at once: features on the device, a target and an utterance for each row."""
+
+    features: FeatureBatch
+    targets: Sequence[Any]
+    utterances: Sequence[Utterance]
+
+    def halves(self) -> list[MicroBatch]:
+        """Give the two halves; a single row stays whole."""
+        half = len(self.targets) // 2
+        parts = (slice(half), slice(half, None)) if half else (slice(None),)
+        return [MicroBatch(self.features.rows(part), self.targets[part], self.utterances[part]) for part in parts]
+
+
+class Stepper:
+    """Takes the steps of one stage.
+
+    The loss of a step is the sum over its utterances divided by their number, however many batches they come in. When memory runs
+    out, batches are halved from then on; the result is the same but for rounding, so that exact resumption is no longer claimed.
+
+    Parameters
+    ----------
+    accelerator
+        Devices and precision.
+    model, optimizer
+        As accelerate prepared them.
+    recipe
+        For task, clipping and label smoothing.
+    run
+        Told when batches are halved.
+    """
+
+    def __init__(self, accelerator: Accelerator, model: nn.Module, optimizer: Any, recipe: Recipe, run: Run) -> None:
+        self._accelerator = accelerator
+        self._model = model
+        self._optimizer = optimizer
+        self._recipe = recipe
+        self._run = run
+        self._halvings = 0
+
+    def take(self, micro_batches: Sequence[MicroBatch]) -> float:
+        """Take one step.
+
+        Raises
+        ------
+        TrainingError
+            If a loss is not finite (the utterances are named), or if one utterance alone does not fit into memory.
+        """
+        while True:
+            parts = list(micro_batches)
+            for _ in range(self._halvings):
+                parts = [half for part in parts for half in part.halves()]
+            try:
+                return self._take(parts)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if all(len(part.targets) == 1 for part in parts):
+                    raise TrainingError(f"out of memory with one utterance at a time: {str(error).splitlines()[0]}") from None
+            self._optimizer.zero_grad()
+            self._halvings += 1
+            advice = "a smaller training.batch_seconds avoids it"
+            self._run.tell("note", text=f"out of memory: batches are cut into {2**self._halvings} from here on; {advice}")
+
+    def _take(self, parts: Sequence[MicroBatch]) -> float:
+        count = sum(len(part.targets) for part in parts)
+        total = 0.0
+        for number, part in enumerate(parts, start=1):
+            # Processes exchange gradients once a step.
+            with self._accelerator.no_sync(self._model) if number < len(parts) else nullcontext():
+                losses = self._losses(part)
+                _refuse_non_finite(losses, part.utterances)
+                self._accelerator.backward(losses.sum() / count)
+            total += losses.sum().item()
+        self._accelerator.clip_grad_norm_(self._model.parameters(), self._recipe.training.max_grad_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return total / count
+
+    def _losses(self, part: MicroBatch) -> Tensor:
+        logits = self._model(part.features)
+        if self._recipe.task == "ctc":
+            split = self._accelerator.unwrap_model(self._model)
+            return ctc_losses(logits, split.frame_lengths(part.features.input_lengths), part.targets)
+        return classification_losses(logits, part.targets, self._recipe.training.label_smoothing)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _refuse_non_finite(losses: Tensor, utterances: Sequence[Utterance]) -> None:
+    if not bool(torch.isfinite(losses).all()):
+        bad = [utterance for utterance, loss in zip(utterances, losses.tolist(), strict=True) if not math.isfinite(loss)]
+        named = "\n".join(f"  {utterance.id} ({utterance.audio})" for utterance in bad)
+        raise TrainingError(f"the loss is not finite; weights of earlier epochs are saved. Look at these utterances:\n{named}")
