@@ -95,6 +95,7 @@ class AugmentSection(_Section):
     speed: Annotated[list[Annotated[float, Field(gt=0.5, lt=2)]], BeforeValidator(_as_list)] = Field(
         default_factory=lambda: [1.0], min_length=1
     )
+    gain_db: tuple[float, float] | None = None
     noise: NoiseSection | None = None
     time_masks_per_second: Annotated[float, Field(ge=0)] = 0.0
     time_mask_seconds: Positive = 0.4

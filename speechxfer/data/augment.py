@@ -55,6 +55,8 @@ class WaveformAugmenter:
         waveform = torch.from_numpy(samples)
         if (factor := self.speed(view)) != 1.0:
             waveform = speed(waveform, self._sampling_rate, factor)[0]
+        if self._section.gain_db:
+            waveform = waveform * 10 ** (random.uniform(*self._section.gain_db) / 20)
         noise = self._section.noise
         if noise and random.random() < noise.probability:
             chosen = self._noises[int(random.integers(len(self._noises)))]

@@ -83,6 +83,15 @@ def test_noise_levels_lie_in_the_asked_range(noise, clip):
     assert 16 < max(levels) < 20.5
 
 
+def test_gain_lies_in_the_asked_range_and_noise_keeps_its_ratio(noise, clip):
+    loud = augmenter(AugmentSection(gain_db=(-20, 10)))
+    gains = [20 * np.log10(np.abs(loud(clip, str(number), 0)).max() / np.abs(clip).max()) for number in range(40)]
+    assert -20 <= min(gains) < -15 and 5 < max(gains) <= 10
+    both = augmenter(AugmentSection(gain_db=(-20, -20), noise=NoiseSection(manifest=noise, probability=1, snr_db=(10, 10))))
+    added = both(clip, "a", 0) - clip / 10
+    assert 10 * np.log10(np.mean((clip / 10) ** 2) / np.mean(added**2)) == pytest.approx(10, abs=0.1)
+
+
 def test_a_noise_shorter_than_the_clip_is_repeated(tmp_path, clip):
     soundfile.write(tmp_path / "n.wav", np.random.default_rng(1).normal(0, 0.1, 1000), RATE, subtype="FLOAT")
     (tmp_path / "n.csv").write_text("audio\nn.wav\n")
