@@ -24,7 +24,9 @@ class ModelError(SpeechxferError):
 
 
 class AudioError(SpeechxferError):
-    """An audio file cannot be read as asked."""
+    """An audio file cannot be read as asked; `utterance_id` is whose it is, where that is known."""
+
+    utterance_id: str | None = None
 
 
 class TrainingError(SpeechxferError):

@@ -27,11 +27,12 @@ _UNKNOWN_TO_SOUNDFILE = (soundfile.SoundFileError, TypeError)
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header says: rate in Hz, channels, length in samples per channel."""
+    """What the header says: rate in Hz, channels, length in samples per channel, and whether they are floating-point numbers."""
 
     sampling_rate: int
     channels: int
     num_samples: int
+    holds_floats: bool = False
 
     @property
     def duration(self) -> float:
@@ -51,7 +52,7 @@ def probe(path: str) -> AudioInfo:
         raise AudioError(f"{path}: no such file" if not Path(path).exists() else f"{path}: not a file")
     try:
         info = soundfile.info(path)
-        return AudioInfo(info.samplerate, info.channels, info.frames)
+        return AudioInfo(info.samplerate, info.channels, info.frames, info.subtype in ("FLOAT", "DOUBLE"))
     except _UNKNOWN_TO_SOUNDFILE:
         waveform = _decode_with_av(path, 0.0, None)
         return AudioInfo(waveform.sampling_rate, waveform.samples.shape[1], len(waveform.samples))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from speechxfer.data.audio import TOLERANCE, AudioInfo, probe
+from speechxfer.data.audio import TOLERANCE, AudioInfo, load_audio, probe
 from speechxfer.data.manifest import Manifest, missing_column
 from speechxfer.data.text import normalise
 from speechxfer.errors import AudioError, DataError, Problem
@@ -123,6 +123,12 @@ def _audio_problems(manifest: Manifest, row: int, info: AudioInfo) -> Iterator[P
     elif utterance.start >= info.duration or (utterance.end or 0.0) > info.duration + TOLERANCE:
         stretch = f"{utterance.start}-{utterance.end if utterance.end is not None else 'end'} s"
         yield manifest.problem(row, f"{stretch} lies outside {utterance.audio}, which ends at {info.duration:.3f} s")
+    elif info.holds_floats:
+        # Only such files can hold what is no number, so only these are read before training.
+        try:
+            load_audio(utterance, info.sampling_rate)
+        except AudioError as error:
+            yield manifest.problem(row, str(error))
 
 
 def _with_durations(manifest: Manifest, infos: Mapping[str, AudioInfo | AudioError]) -> Manifest:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from speechxfer.data import Utterance, WaveformAugmenter, load_audio, plan_batches
+from speechxfer.errors import AudioError
 from speechxfer.features.store import FeatureStore
 from speechxfer.models import FeatureBatch, Features, Frontend, SplitModel, autocast, collate
 
@@ -150,7 +151,11 @@ class FeatureSource:
 
     @torch.no_grad()
     def _read_one(self, item: Item) -> Features:
-        samples = load_audio(item.utterance, self._frontend.sampling_rate)
+        try:
+            samples = load_audio(item.utterance, self._frontend.sampling_rate)
+        except AudioError as error:
+            error.utterance_id = item.utterance.id
+            raise
         if item.view is not None and self._augmenter is not None:
             samples = self._augmenter(samples, item.utterance.id, item.view)
         inputs = self._frontend(samples)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
-from speechxfer.errors import TrainingError
+from speechxfer.errors import AudioError, TrainingError
 from speechxfer.evaluation import as_items, evaluate, score_set
 from speechxfer.features import FeatureSource, FeatureStore, Item
 from speechxfer.models import (
@@ -75,7 +76,7 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     run.tell("start", sets={name: _size(manifest) for name, manifest in prepared.sets.items()}, task=recipe.task)
     for note in notes:
         run.tell("note", text=note)
-    with interruptible() as run.is_interrupted:
+    with interruptible() as run.is_interrupted, _naming_the_row(prepared):
         stages = _train(recipe, speech_model, prepared, run)
     speech_model.save(run.model)
     training = {"seconds": round(run.seconds, 1), "stages": stages}
@@ -95,6 +96,21 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     run.finish()
     run.tell("end", report=str(run.directory / "report.json"), model=str(run.model))
     return report
+
+
+@contextmanager
+def _naming_the_row(prepared: Prepared) -> Iterator[None]:
+    """Say which row's audio it is that could be read before training and cannot be read any more."""
+    try:
+        yield
+    except AudioError as error:
+        rows = [
+            manifest.problem(manifest.columns["id"].index(error.utterance_id), str(error))
+            for manifest in prepared.sets.values()
+            if error.utterance_id in manifest.columns["id"]
+        ]
+        what = str(rows[0]) if rows else str(error)
+        raise TrainingError(f"{what}; it could be read when the run began. Bring it back and go on with --resume") from None
 
 
 def _scores(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared) -> dict[str, Any]:

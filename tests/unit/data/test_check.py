@@ -15,11 +15,12 @@ GOOD = [2, 12, 13]
 
 @pytest.fixture
 def bad_manifest(tmp_path, wav, write):
-    """Write a manifest with nine kinds of faults, one per row, among three good rows."""
+    """Write a manifest with ten kinds of faults, one per row, among three good rows."""
     wav("one.wav", 1.0)
     wav("two.wav", 0.5, frequencies=(300.0, 600.0), rate=8000)
     (tmp_path / "broken.wav").write_bytes(b"RIFF is all there is")
     (tmp_path / "empty").write_bytes(b"")
+    soundfile.write(tmp_path / "nan.wav", np.array([0.1] * 8000 + [np.nan]), 16_000, subtype="FLOAT")
     soundfile.write(tmp_path / "nothing.wav", np.zeros((0, 1), dtype=np.float32), 16_000)
     rows = [
         "a,one.wav,,,,yes,yes",  # line 2, good
@@ -36,6 +37,7 @@ def bad_manifest(tmp_path, wav, write):
         "l,one.wav,0.25,1.004,,no,no",  # line 13, good: its end is rounded up
         "m,one.wav",
         "n,empty,,,,yes,yes",
+        "o,nan.wav,,,,yes,yes",
     ]
     return write("id,audio,start,end,channel,text,label\n" + "\n".join(rows) + "\n")
 
@@ -52,6 +54,7 @@ FAULTS = {
     11: "start is 'x'",
     14: "found 2 fields",
     15: "can read it as audio",
+    16: "nan.wav: holds samples that are not finite numbers",
 }
 
 

@@ -106,6 +106,26 @@ def test_killed_it_ends_with_the_same_weights(recipe, tmp_path):
     assert_same(weights(directory), weights(tmp_path / "whole"))
 
 
+def test_a_file_that_disappears_is_named_with_its_row_and_the_run_goes_on_once_it_is_back(recipe, tmp_path, tones):
+    import shutil
+
+    place = tmp_path / "place"
+    shutil.copytree(tones.parent, place)
+    begun = recipe.model_copy(update={"data": recipe.data.model_copy(update={"train": str(place / "manifest.csv")})})
+    gone = place / "7.wav"  # the eighth row, so line 9
+
+    def remove(event):
+        if event["event"] == "stage" and event["stage"] == 2:
+            gone.rename(tmp_path / "7.wav")
+
+    with pytest.raises(TrainingError, match=r"manifest.csv:9: .*7.wav.*--resume"):
+        finetune(begun, tmp_path / "run", remove)
+    (tmp_path / "7.wav").rename(gone)
+    finetune(begun, tmp_path / "run", resume=True)
+    finetune(begun, tmp_path / "whole")
+    assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
 def stopped(recipe, directory):
     with pytest.raises(RunStoppedError):
         finetune(recipe, directory, StopAt(3))
