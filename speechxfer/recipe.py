@@ -44,10 +44,20 @@ class _Section(BaseModel):
 
 
 class ModelSection(_Section):
-    """The pretrained model, what of it trains, and the head put on it."""
+    """The pretrained model, what of it trains, and its head.
+
+    Attributes
+    ----------
+    vocabulary
+        Symbols, or labels: `new` puts a new head on, for what is in the training set; `extend` keeps the head of a fine-tuned
+        model and adds what it lacks; `keep` leaves it as it is.
+    head, head_hidden_size, head_dropout, weighted_layer_sum
+        Of a new head.
+    """
 
     path: str
     train: Trains = "head"
+    vocabulary: Literal["new", "extend", "keep"] = "new"
     head: Literal["linear", "blstm"] = "linear"
     head_hidden_size: Annotated[int, Field(ge=1)] = 320
     head_dropout: Probability = 0.0
@@ -167,6 +177,10 @@ class Recipe(_Section):
             raise ValueError("a blstm head is for task ctc; use head: linear for classification")
         if info.data.get("task") == "ctc" and model.weighted_layer_sum:
             raise ValueError("a weighted layer sum is for task classification")
+        of_new_heads = ("head", "head_hidden_size", "head_dropout", "weighted_layer_sum")
+        given = [name for name in of_new_heads if getattr(model, name) != type(model).model_fields[name].default]
+        if model.vocabulary != "new" and given:
+            raise ValueError(f"{', '.join(given)}: of a new head only, but vocabulary is {model.vocabulary}")
         return model
 
     def stages(self) -> list[StageSection]:

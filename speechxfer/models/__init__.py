@@ -21,6 +21,8 @@ _PUBLIC = {
     "SplitModel": "speechxfer.models.split",
     "collate": "speechxfer.models.split",
     "describe_trainable": "speechxfer.models.freeze",
+    "extend_labels": "speechxfer.models.surgery",
+    "extend_vocabulary": "speechxfer.models.surgery",
     "inject_lora": "speechxfer.models.lora",
     "load_model": "speechxfer.models.save_load",
     "merge_lora": "speechxfer.models.lora",
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from speechxfer.models.split import Features as Features
     from speechxfer.models.split import SplitModel as SplitModel
     from speechxfer.models.split import collate as collate
+    from speechxfer.models.surgery import extend_labels as extend_labels
+    from speechxfer.models.surgery import extend_vocabulary as extend_vocabulary
 
 
 def __getattr__(name: str) -> Any:

@@ -167,7 +167,7 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
         source.plan([item for views in training_set.views for item in views])
         source.plan([item for name in ("train", "dev") for item in as_items(sets[name])])
         saved = run.saved if number == first and run.saved and run.saved.tensors else None
-        if number == 0 and not saved:
+        if number == 0 and not saved and recipe.model.vocabulary == "new":
             _standardise_head(split, source, sets["train"])
         score_dev = _scorer(split, source, speech_model, sets["dev"], precision)
         result = run_stage(number, stage, recipe, split, source, training_set, score_dev, accelerator, run, saved)

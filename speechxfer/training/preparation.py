@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
@@ -21,7 +21,15 @@ from speechxfer.data import (
 )
 from speechxfer.errors import DataError, ModelError, Problem
 from speechxfer.evaluation import as_items
-from speechxfer.models import SpeechModel, choose_device, new_head, set_trainable
+from speechxfer.models import (
+    SpeechModel,
+    choose_device,
+    extend_labels,
+    extend_vocabulary,
+    load_model,
+    new_head,
+    set_trainable,
+)
 from speechxfer.recipe import Recipe
 from speechxfer.training.loss import fits
 
@@ -73,6 +81,8 @@ def prepare(recipe: Recipe) -> Prepared:
     if speech_model:
         for name, manifest in sets.items():
             misfits = list(_misfits(recipe, manifest, speech_model))
+            if name in ("train", "mix"):
+                misfits += _labels_that_cannot_be_learned(manifest, speech_model)
             bad = {problem.row for problem in misfits}
             sets[name] = manifest.select([row for row in range(len(manifest)) if row not in bad])
             problems += misfits
@@ -84,16 +94,19 @@ def prepare(recipe: Recipe) -> Prepared:
 
 
 def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random_encoder: bool = False) -> SpeechModel:
-    """Build the model; vocabulary or labels come from the rows that are trained on alone."""
+    """Build the model; vocabulary or labels come from the rows that are trained on, and from the model where they are kept."""
     trained_on = [sets[name].columns for name in ("train", "mix") if name in sets]
     target = [value for columns in trained_on for value in columns.get(TARGET_COLUMN[recipe.task], [])]
     labels = sorted({label for label in target if label.strip()}) if recipe.task == "classification" else []
     texts = [normalise(text, recipe.data.normaliser) for text in target]
+    vocabulary = Vocabulary.from_texts(texts) if recipe.task == "ctc" else None
     torch.manual_seed(recipe.training.seed)
+    if recipe.model.vocabulary != "new":
+        return _with_kept_head(recipe, vocabulary, labels, random_weights=random_encoder)
     return new_head(
         recipe.model.path,
         recipe.task,
-        vocabulary=Vocabulary.from_texts(texts) if recipe.task == "ctc" else None,
+        vocabulary=vocabulary,
         labels=labels,
         head=recipe.model.head,
         head_hidden_size=recipe.model.head_hidden_size,
@@ -102,6 +115,21 @@ def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random
         normaliser=recipe.data.normaliser,
         random_encoder=random_encoder,
     )
+
+
+def _with_kept_head(recipe: Recipe, vocabulary: Vocabulary | None, labels: list[str], *, random_weights: bool) -> SpeechModel:
+    speech_model = load_model(recipe.model.path)
+    if speech_model.task != recipe.task:
+        what = f"a model of task {speech_model.task}, but the recipe's task is {recipe.task}"
+        raise ModelError(f"{recipe.model.path}: {what}; put a new head on it with model.vocabulary=new")
+    if speech_model.normaliser != recipe.data.normaliser:
+        what = f"its texts went through the normaliser {speech_model.normaliser!r}"
+        raise ModelError(f"{recipe.model.path}: {what}; set data.normaliser to it, or model.vocabulary to new")
+    if recipe.model.vocabulary == "extend":
+        speech_model = extend_vocabulary(speech_model, vocabulary.symbols) if vocabulary else extend_labels(speech_model, labels)
+    if random_weights:
+        return replace(speech_model, model=type(speech_model.model)(speech_model.model.config))
+    return speech_model
 
 
 def _read_noises(recipe: Recipe) -> tuple[Manifest | None, list[Problem]]:
@@ -153,10 +181,17 @@ def _misfits(recipe: Recipe, manifest: Manifest, speech_model: SpeechModel) -> I
                 yield manifest.problem(row, f"{len(numbers)} symbols of text do not fit into {frames} frames of audio")
 
 
+def _labels_that_cannot_be_learned(manifest: Manifest, speech_model: SpeechModel) -> Iterator[Problem]:
+    if speech_model.task == "classification":
+        for row, label in enumerate(manifest.columns["label"]):
+            if label not in speech_model.labels:
+                yield manifest.problem(row, f"the model has no label {label!r}; model.vocabulary=extend adds it")
+
+
 def _unknown_targets(sets: Mapping[str, Manifest], speech_model: SpeechModel) -> list[str]:
-    """Say which symbols or labels of dev and test the model can never give."""
+    """Say which symbols or labels the model can never give; those of train too, if it keeps its vocabulary."""
     notes = []
-    for name in ("dev", "test"):
+    for name in sets:
         values = sets[name].columns[TARGET_COLUMN[speech_model.task]]
         if speech_model.vocabulary:
             counts = speech_model.vocabulary.unknown(normalise(text, speech_model.normaliser) for text in values)
@@ -164,5 +199,5 @@ def _unknown_targets(sets: Mapping[str, Manifest], speech_model: SpeechModel) ->
         else:
             unknown = sorted({repr(label) for label in values} - {repr(label) for label in speech_model.labels})
         if unknown:
-            notes.append(f"{name}: not in the training set, so never recognised: {', '.join(unknown)}")
+            notes.append(f"{name}: unknown to the model, so never recognised: {', '.join(unknown)}")
     return notes

@@ -158,6 +158,14 @@ def test_a_weighted_layer_sum_is_for_classification_only(complaint, recipe):
     assert "is for task classification" in complaint(SMALLEST, "model.weighted_layer_sum=true")[1]
 
 
+def test_a_kept_head_has_no_settings_of_a_new_one(complaint, recipe):
+    assert recipe(SMALLEST, "model.vocabulary=extend").model.vocabulary == "extend"
+    assert (
+        "head, head_dropout: of a new head only"
+        in complaint(SMALLEST, "model.vocabulary=keep", "model.head=blstm", "model.head_dropout=0.1")[1]
+    )
+
+
 def test_stages_are_filled_in(recipe):
     text = SMALLEST + "training: {epochs: 7, head_learning_rate: 0.5, encoder_learning_rate: 0.25}\n"
     assert recipe(text, "model.train=top:2").stages() == [

@@ -149,6 +149,41 @@ def test_a_weighted_layer_sum_is_learned(small_whisper, tones, tmp_path):
         finetune(masked, tmp_path / "masked")
 
 
+def test_a_fine_tuned_model_is_extended_and_its_task_and_normaliser_checked(small_whisper, tones, tmp_path):
+    finetune(recipe(small_whisper, tones, task="ctc", model__train="head", model__head="blstm"), tmp_path / "first")
+    rows = [(tones.parent / f"{n}.wav", "b1", "c", ("train", "train", "dev", "test")[n % 4]) for n in range(12)]
+    manifest = write(tmp_path / "m.csv", [("audio", "text", "label", "split"), *rows])
+    changes = {"task": "ctc", "model__vocabulary": "extend", "training__epochs": 1, "model__train": "head"}
+    finetune(recipe(tmp_path / "first/model", manifest, proof__control="scratch", **changes), tmp_path / "second")
+    extended, first = load_model(tmp_path / "second"), load_model(tmp_path / "first")
+    assert extended.vocabulary.symbols == (*first.vocabulary.symbols, "1")
+    assert extended.model.config.head == "blstm" and extended.model.head.output.out_features == 4
+    kept = recipe(tmp_path / "first/model", manifest, **changes | {"model__vocabulary": "keep"})
+    report = finetune(kept, tmp_path / "third")
+    assert load_model(tmp_path / "third").vocabulary == first.vocabulary
+    assert [note for note in report["notes"] if note.startswith("train: unknown to the model") and "'1' (6)" in note]
+    for change, message in (
+        ({"task": "classification"}, "a model of task ctc, but the recipe's task is classification"),
+        ({"data__normaliser": "none"}, "went through the normaliser 'basic'"),
+        ({"model__path": str(small_whisper)}, "without a head of ours"),
+    ):
+        with pytest.raises(DataError, match=message):
+            finetune(recipe(tmp_path / "first/model", manifest, **changes | change), tmp_path / "never")
+
+
+def test_labels_that_a_kept_head_lacks_are_problems(small_whisper, tones, tmp_path):
+    changes = {"training__epochs": 1, "model__train": "head"}
+    finetune(recipe(small_whisper, tones, **changes), tmp_path / "first")
+    mean = load_model(tmp_path / "first").model.head.feature_mean
+    rows = [(tones.parent / f"{n}.wav", "abc"[n // 4], ("train", "train", "dev", "test")[n % 4]) for n in range(12)]
+    manifest = write(tmp_path / "m.csv", [("audio", "label", "split"), *rows])
+    with pytest.raises(DataError, match=r"m.csv:10: the model has no label 'c'; model.vocabulary=extend adds it"):
+        finetune(recipe(tmp_path / "first", manifest, model__vocabulary="keep", **changes), tmp_path / "never")
+    finetune(recipe(tmp_path / "first", manifest, model__vocabulary="extend", **changes), tmp_path / "second")
+    second = load_model(tmp_path / "second")
+    assert second.labels == ("a", "b", "c") and torch.equal(second.model.head.feature_mean, mean)
+
+
 def test_mixed_material_has_its_share_of_each_epoch(small_whisper, tones, tmp_path, monkeypatch):
     train = [(tones.parent / f"{n}.wav", "ab"[n % 2], "train" if n < 6 else "dev") for n in range(12)]
     mix = [(tones.parent / f"{n}.wav", "abc"[n % 3]) for n in range(20, 50)]
@@ -282,7 +317,7 @@ def test_unknown_symbols_and_labels_of_dev_and_test_are_reported(small_whisper, 
     manifest = write(tmp_path / "m.csv", [("audio", "label", "split"), *rows[:4], *rows[6:]])
     changes = {"training__epochs": 1, "model__train": "head"}
     report = finetune(recipe(small_whisper, manifest, **changes), tmp_path / "run")
-    assert "test: not in the training set, so never recognised: 'q'" in report["notes"]
+    assert "test: unknown to the model, so never recognised: 'q'" in report["notes"]
     assert report["sets"]["test"]["counts"] == {"correct": 1, "wrong": 1}
 
 
