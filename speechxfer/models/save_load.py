@@ -101,7 +101,8 @@ def new_head(
     Parameters
     ----------
     directory
-        A pretrained model in the directory format of transformers, or one that speechxfer saved, whose head is then dropped.
+        A pretrained model in the directory format of transformers, or one that speechxfer saved (or its run), whose head is then
+        dropped.
     task
         `ctc` (needs `vocabulary`) or `classification` (needs `labels`).
     vocabulary, labels
@@ -179,8 +180,6 @@ def load_model(directory: str | Path) -> SpeechModel:
     ModelError
         If the directory is missing, incomplete, or holds a pretrained model without a head of ours.
     """
-    if (Path(directory) / "model" / "config.json").is_file():
-        directory = Path(directory) / "model"
     path, config = _read_config(directory)
     if config.get("model_type") == EncoderHeadConfig.model_type:
         family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
@@ -221,6 +220,8 @@ def _no_progress_bar() -> Iterator[None]:
 
 def _read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
     path = Path(directory)
+    if (path / "model" / "config.json").is_file():
+        path /= "model"
     if not path.is_dir():
         parent = path.parent if path.parent.is_dir() else Path()
         beside = sorted(child.name for child in parent.iterdir() if (child / "config.json").is_file())

@@ -72,6 +72,7 @@ def test_a_head_that_is_there_is_replaced_and_the_encoder_kept(small_models, tmp
 def test_run_directory_stands_for_its_model(small_whisper, tmp_path):
     new_head(small_whisper, "classification", labels=("a", "b")).save(tmp_path / "model")
     assert load_model(tmp_path).labels == ("a", "b")
+    assert new_head(tmp_path, "classification", labels=("c",)).labels == ("c",)
 
 
 def test_random_encoder_differs_from_the_pretrained_one(small_whisper):
