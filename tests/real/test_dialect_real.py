@@ -14,8 +14,8 @@ def run(shared, tmp_path_factory):
     overrides = [
         f"model.path={shared / 'models/whisper-base-encoder'}",
         f"data.train={manifest}[split=train,age=6]",
-        f"data.dev={manifest}[speaker=so0008]",
-        f"data.test={manifest}[speaker=so0094]",
+        f"data.dev={manifest}[speaker=so0006]",
+        f"data.test={manifest}[speaker=so0003]",
         "data.groups={gender: true, age: [16]}",
         "model.head_hidden_size=64",
         "augment.views=2",
@@ -51,9 +51,8 @@ def test_tensorboard_is_written(run):
 
 def test_reloaded_model_scores_alike(run, shared):
     report, directory, _ = run
-    again = evaluate(directory, f"{shared / 'data/speechocean762/manifest.csv'}[speaker=so0094]", groups={"gender": True})
-    # Features were stored in fp16 during the run and are computed afresh here.
-    assert again.scores["cer"] == pytest.approx(report["sets"]["test"]["cer"], abs=0.02)
+    again = evaluate(directory, f"{shared / 'data/speechocean762/manifest.csv'}[speaker=so0003]", groups={"gender": True})
+    assert (again.scores["cer"], again.scores["wer"]) == (report["sets"]["test"]["cer"], report["sets"]["test"]["wer"])
 
 
 def test_vocabulary_is_that_of_the_training_text(run, shared):

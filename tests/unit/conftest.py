@@ -1,6 +1,7 @@
 """A small random Whisper-shaped model, generated clips, and a set of spoken-like tones."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,15 @@ from transformers import (
 
 RATE = 16_000
 TONES = {"a": 300.0, "b": 1200.0, " ": 0.0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep torch from waking a second thread for matrices this small, which takes longer than the sum itself."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
