@@ -187,7 +187,7 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
 
 def _resumed(run: Run, model: PreTrainedModel, training_set: TrainingSet) -> tuple[int, list[dict[str, Any]]]:
     """Give the stage to go on with and how those before it went; the model gets the weights with which it begins."""
-    run.facts = {"data": _digest(training_set), "results": []}
+    run.facts = {"data": _digest(training_set), "results": [], "threads": torch.get_num_threads()}
     if not run.saved:
         return 0, run.facts["results"]
     if run.saved.facts["data"] != run.facts["data"]:
@@ -196,6 +196,9 @@ def _resumed(run: Run, model: PreTrainedModel, training_set: TrainingSet) -> tup
     if first:
         model.load_state_dict(load_file(run.stage_start(first)))
     run.tell("note", text=f"resumed in stage {first + 1}, epoch {run.saved.facts.get('epoch', 0) + 1}")
+    if run.saved.facts["threads"] != run.facts["threads"]:
+        threads = f"on {run.facts['threads']} threads instead of {run.saved.facts['threads']}"
+        run.tell("note", text=f"resumed {threads}: the weights will agree to rounding, not to the bit")
     return first, run.facts["results"]
 
 

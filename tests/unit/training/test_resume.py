@@ -86,12 +86,13 @@ def test_killed_it_ends_with_the_same_weights(recipe, tmp_path):
         "import sys; from speechxfer import finetune, read_recipe;"
         "finetune(read_recipe(sys.argv[1]), sys.argv[2], lambda e: print(e['event'], flush=True), resume=True)"
     )
+    # As here: on another number of threads sums differ in the last bit.
+    one_thread = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     directory, kills, finished = tmp_path / "killed", 0, False
     chance = random.Random(1)
     while not finished and kills < 3:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "recipe.yaml"), str(directory)], stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-c", code, str(tmp_path / "recipe.yaml"), str(directory)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=one_thread)
         left = chance.randint(8, 20)
         for line in process.stdout:
             left -= line.startswith("step")
@@ -124,6 +125,17 @@ def test_a_file_that_disappears_is_named_with_its_row_and_the_run_goes_on_once_i
     finetune(begun, tmp_path / "run", resume=True)
     finetune(begun, tmp_path / "whole")
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_another_number_of_threads_is_said(recipe, tmp_path):
+    run = stopped(recipe, tmp_path / "run")
+    torch.set_num_threads(2)
+    events = []
+    try:
+        finetune(recipe, run, events.append, resume=True)
+    finally:
+        torch.set_num_threads(1)
+    assert "on 2 threads instead of 1" in next(event["text"] for event in events if "thread" in event.get("text", ""))
 
 
 def stopped(recipe, directory):
