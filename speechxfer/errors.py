@@ -29,6 +29,10 @@ class AudioError(SpeechxferError):
     utterance_id: str | None = None
 
 
+class SynthesisError(SpeechxferError):
+    """Text cannot be spoken as asked."""
+
+
 class TrainingError(SpeechxferError):
     """Training cannot go on; what was saved is named in the message."""
 

@@ -104,6 +104,14 @@ class BestCheckpoint:
         self._model.load_state_dict(load_file(self._path), strict=False)
 
 
+def seed_generators(*numbers: int) -> None:
+    """Seed every global generator that training may draw from by numbers such as seed, stage and epoch."""
+    seeds = np.random.default_rng(numbers).integers(2**32, size=3).tolist()
+    torch.manual_seed(seeds[0])
+    np.random.seed(seeds[1])
+    random.seed(seeds[2])
+
+
 def random_states() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Give the state of every global generator that training may draw from, as tensors and as facts."""
     tensors = {"torch": torch.get_rng_state()}

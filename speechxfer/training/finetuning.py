@@ -35,7 +35,7 @@ from speechxfer.models import (
 )
 from speechxfer.recipe import Recipe
 from speechxfer.report import make_report, write_json
-from speechxfer.training.checkpoints import Checkpoint, write_tensors
+from speechxfer.training.checkpoints import Checkpoint, seed_generators, write_tensors
 from speechxfer.training.interrupt import interruptible
 from speechxfer.training.loop import TrainingSet, run_stage
 from speechxfer.training.preparation import Prepared, model_under_new_head, prepare
@@ -150,6 +150,8 @@ def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: R
         if number < first:
             continue
         if stage.train.startswith("lora:"):
+            # The random matrices must not depend on what was drawn before, which a resumed process has not drawn.
+            seed_generators(recipe.training.seed, number, 0, 3)
             inject_lora(model, speech_model.family, int(stage.train.removeprefix("lora:")))
         set_trainable(model, speech_model.family, stage.train)
         split = SplitModel(model, speech_model.family)

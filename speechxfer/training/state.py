@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,14 @@ from torch import Tensor
 from speechxfer.errors import TrainingError
 from speechxfer.models import SplitModel
 from speechxfer.recipe import Recipe, StageSection
-from speechxfer.training.checkpoints import BestCheckpoint, Checkpoint, frozen_digest, random_states, restore_random_states
+from speechxfer.training.checkpoints import (
+    BestCheckpoint,
+    Checkpoint,
+    frozen_digest,
+    random_states,
+    restore_random_states,
+    seed_generators,
+)
 from speechxfer.training.optimizer import WeightAverage, make_optimizer, make_schedule
 
 
@@ -58,10 +64,7 @@ class StageState:
         """Seed every generator by (seed, stage, epoch) alone."""
         self.step, self.loss_sum = 0, 0.0
         self.masks = np.random.default_rng((self._seed, self.number, self.epoch, 1))
-        seeds = np.random.default_rng((self._seed, self.number, self.epoch, 2)).integers(2**32, size=3).tolist()
-        torch.manual_seed(seeds[0])
-        np.random.seed(seeds[1])
-        random.seed(seeds[2])
+        seed_generators(self._seed, self.number, self.epoch, 2)
 
     def end_epoch(self) -> None:
         """Move to the start of the next epoch."""

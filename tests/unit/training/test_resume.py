@@ -107,6 +107,24 @@ def test_killed_it_ends_with_the_same_weights(recipe, tmp_path):
     assert_same(weights(directory), weights(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("stage", range(len(STAGES)))
+def test_dead_as_a_stage_begins_it_ends_with_the_same_weights(recipe, tmp_path, stage):
+    """LoRA's first matrices are random: they may depend on the stage, but not on what this process did before."""
+
+    class Dead(Exception):
+        pass
+
+    def die(event):
+        if event["event"] == "stage" and event["stage"] == stage:
+            raise Dead
+
+    finetune(recipe, tmp_path / "whole")
+    with pytest.raises(Dead):
+        finetune(recipe, tmp_path / "run", die)
+    finetune(recipe, tmp_path / "run", resume=True)
+    assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
 def test_a_file_that_disappears_is_named_with_its_row_and_the_run_goes_on_once_it_is_back(recipe, tmp_path, tones):
     import shutil
 
