@@ -10,6 +10,7 @@ _PUBLIC = {
     "Manifest": "speechxfer.data.manifest",
     "STANDARD_COLUMNS": "speechxfer.data.manifest",
     "Samples": "speechxfer.data.audio",
+    "SpeechRequest": "speechxfer.data.synthesis",
     "TARGET_COLUMN": "speechxfer.data.check",
     "Utterance": "speechxfer.data.utterance",
     "Vocabulary": "speechxfer.data.vocabulary",
@@ -24,7 +25,9 @@ _PUBLIC = {
     "read_manifest": "speechxfer.data.manifest",
     "read_sets": "speechxfer.data.splits",
     "refuse": "speechxfer.data.check",
+    "resample": "speechxfer.data.audio",
     "sift_sets": "speechxfer.data.check",
+    "speak": "speechxfer.data.synthesis",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from speechxfer.data.audio import Samples as Samples
     from speechxfer.data.audio import load_audio as load_audio
     from speechxfer.data.audio import probe as probe
+    from speechxfer.data.audio import resample as resample
     from speechxfer.data.augment import WaveformAugmenter as WaveformAugmenter
     from speechxfer.data.batching import plan_batches as plan_batches
     from speechxfer.data.check import TARGET_COLUMN as TARGET_COLUMN
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
     from speechxfer.data.manifest import parse_manifest as parse_manifest
     from speechxfer.data.manifest import read_manifest as read_manifest
     from speechxfer.data.splits import read_sets as read_sets
+    from speechxfer.data.synthesis import SpeechRequest as SpeechRequest
+    from speechxfer.data.synthesis import speak as speak
     from speechxfer.data.text import normalise as normalise
     from speechxfer.data.utterance import Utterance as Utterance
     from speechxfer.data.utterance import Waveform as Waveform

@@ -1,8 +1,8 @@
 """Speech from text: requests in, int16 samples at eSpeak NG's rate out, each batch made in a fresh process.
 
-What eSpeak NG gives for a text depends on what it spoke before in the same process, and it is not thread-safe: a process for each
-batch makes the samples a function of the requests. Its voices are far from natural; what is learned from them must be tried on real
-speech.
+What eSpeak NG gives for a text depends on what it spoke before in the same process, and it is not thread-safe: a process for
+each batch makes the samples a function of the requests. Its voices are far from natural; what is learned from them must be tried
+on real speech.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -95,9 +96,11 @@ class _Engine:
         except ImportError:
             sys.exit("synthetic speech needs eSpeak NG: pip install espeakng-loader")
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        data = espeakng_loader.get_data_path().encode()
-        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0) != SAMPLING_RATE:
-            sys.exit(f"eSpeak NG does not start with its data in {data.decode()}")
+        data = Path(espeakng_loader.get_data_path())
+        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), 0) != SAMPLING_RATE:
+            sys.exit(f"eSpeak NG does not start with its data in {data}")
+        self._variants = data / "voices/!v"
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # or the clock seeds the voices' tremor
         self._pieces: list[npt.NDArray[np.int16]] = []
         self._keep = _Callback(self._take)  # ctypes does not keep it alive
         self._library.espeak_SetSynthCallback(self._keep)
@@ -108,8 +111,10 @@ class _Engine:
         return 0
 
     def speak(self, request: SpeechRequest) -> npt.NDArray[np.int16]:
-        # An unknown voice is told by the return code alone; the old voice would go on speaking.
-        if self._library.espeak_SetVoiceByName(request.voice.encode()) != _OK:
+        # After an unknown voice the old one would go on speaking, and an unknown variant is passed over without a word.
+        _, _, variant = request.voice.partition("+")
+        known = not variant or (self._variants / variant).is_file()
+        if not known or self._library.espeak_SetVoiceByName(request.voice.encode()) != _OK:
             sys.exit(f"eSpeak NG has no voice {request.voice!r}")
         settings = ((_RATE, request.words_per_minute), (_PITCH, request.pitch), (_PITCH_RANGE, request.pitch_range))
         for setting, value in settings:

@@ -111,15 +111,15 @@ def test_killed_it_ends_with_the_same_weights(recipe, tmp_path):
 def test_dead_as_a_stage_begins_it_ends_with_the_same_weights(recipe, tmp_path, stage):
     """LoRA's first matrices are random: they may depend on the stage, but not on what this process did before."""
 
-    class Dead(Exception):
+    class DeadError(Exception):
         pass
 
     def die(event):
         if event["event"] == "stage" and event["stage"] == stage:
-            raise Dead
+            raise DeadError
 
     finetune(recipe, tmp_path / "whole")
-    with pytest.raises(Dead):
+    with pytest.raises(DeadError):
         finetune(recipe, tmp_path / "run", die)
     finetune(recipe, tmp_path / "run", resume=True)
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
