@@ -3,8 +3,8 @@
     python scripts/pretrain_tiny.py --out runs/tiny              # makes 24 hours of speech, then trains; hours on 2 cores
     python scripts/pretrain_tiny.py --out runs/tiny              # the same command again goes on after a stop
 
-A small wav2vec2 in layer-norm style learns characters by CTC, from random weights, by the same road as every fine-tuning: a manifest,
-a recipe, a run that can be resumed. Needs `espeakng-loader` and Debian's `wordnet-base`.
+A small wav2vec2 in layer-norm style learns characters by CTC, from random weights, by the same road as every fine-tuning: a
+manifest, a recipe, a run that can be resumed. Needs `espeakng-loader` and Debian's `wordnet-base`.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from tiny_corpus import ACCENTS, HELD_OUT_VARIANTS, VARIANTS, WORDNET, texts
 from torchaudio.functional import fftconvolve, highpass_biquad, lowpass_biquad
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
@@ -24,7 +25,6 @@ from speechxfer import read_recipe
 from speechxfer.cli.progress import RunProgress
 from speechxfer.data import SpeechRequest, resample, speak
 from speechxfer.training import finetune
-from tiny_corpus import ACCENTS, HELD_OUT_VARIANTS, VARIANTS, WORDNET, texts
 
 RATE = 16_000
 SPOKEN_RATE = 22_050

@@ -1,8 +1,8 @@
 """What the embedded model `tiny` reads aloud and hears in pretraining: texts and voices, and which of both it must never meet.
 
-Texts are WordNet's usage examples and definitions (Debian's `wordnet-base`), sentences of call centres, numbers, spelled names and
-lists of words. A tenth of the examples, chosen by their hash, all sentences with a held-out word, whole accents and some voices are
-kept for the demo and for measuring.
+Texts are WordNet's usage examples and definitions (Debian's `wordnet-base`), sentences of call centres, numbers, spelled
+names and lists of words. A tenth of the examples, chosen by their hash, all sentences with a held-out word, whole accents and
+some voices are kept for the demo and for measuring.
 """
 
 import hashlib

@@ -2,9 +2,9 @@
 
     python scripts/benchmarks/resume.py --shared ../shared [--kills 20] [--quick]
 
-Each kill has a run of its own: it is killed at a moment drawn evenly over the time that the whole run takes, from the first import
-to the last file written, resumed once, and must end with the very same weights. The last line printed is one JSON object; the exit
-code is 1 if a bar is missed.
+Each kill has a run of its own: it is killed at a moment drawn evenly over the time that the whole run takes, from the first
+import to the last file written, resumed once, and must end with the very same weights. The last line printed is one JSON
+object; the exit code is 1 if a bar is missed.
 """
 
 import argparse
