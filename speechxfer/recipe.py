@@ -147,9 +147,10 @@ class TrainingSection(_Section):
 
 
 class ProofSection(_Section):
-    """What the result is compared with."""
+    """What the result is compared with: the same recipe from random weights, or on shares of the data, in per cent."""
 
     control: Literal["none", "scratch"] = "none"
+    learning_curve: Annotated[list[Annotated[int, Field(ge=1, le=100)]], BeforeValidator(_as_list)] = Field(default_factory=list)
 
 
 class Recipe(_Section):

@@ -20,6 +20,7 @@ def finetune(
     precision: Annotated[str | None, typer.Option(help="Sugar for training.precision.")] = None,
     batch_seconds: Annotated[float | None, typer.Option(help="Sugar for training.batch_seconds.")] = None,
     control: Annotated[str | None, typer.Option(help="Sugar for proof.control: none or scratch.")] = None,
+    learning_curve: Annotated[str | None, typer.Option(help="Train on these per cents of the data too: 10,30,100.")] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Sugar for store.enabled=false.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT that was stopped or killed.")] = False,
     quiet: Quiet = False,
@@ -31,10 +32,11 @@ def finetune(
     from speechxfer import finetune as run_finetune
     from speechxfer import read_recipe
     from speechxfer.cli.progress import RunProgress
-    from speechxfer.cli.tables import show_sets
+    from speechxfer.cli.tables import show_learning_curve, show_sets
 
     sugar = {"training.device": device, "training.precision": precision, "training.batch_seconds": batch_seconds}
     sugar |= {"proof.control": control, "store.enabled": "false" if no_store else None}
+    sugar |= {"proof.learning_curve": learning_curve and f"[{learning_curve}]"}
     given = [f"{key}={value}" for key, value in sugar.items() if value is not None]
     checked = read_recipe(recipe, [*(overrides or []), *given])
     with RunProgress(quiet) as progress:
@@ -44,6 +46,8 @@ def finetune(
     else:
         sets = report["sets"] | {f"control {name}": scores for name, scores in report.get("control", {}).get("sets", {}).items()}
         show_sets(sets, Console())
+        if curve := report.get("learning_curve"):
+            show_learning_curve(curve, Console())
         print(f"model: {report['model']}   report: {out / 'report.json'}")
     left_out = [note for note in report["notes"] if note.startswith("left out:")]
     if left_out:

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from speechxfer.report import describe_learning_curve
+
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
@@ -38,6 +40,18 @@ def show_sets(sets: Mapping[str, Mapping[str, Any]], console: Console) -> None:
     blocks = {str(scores.get("interval_blocks")) for scores in sets.values()} - {"None"}
     if blocks:
         console.print(f"in brackets: 95 % bootstrap interval over each {' or '.join(sorted(blocks))}", style="dim")
+
+
+def show_learning_curve(curve: Mapping[str, Any], console: Console) -> None:
+    """Print the errors for each share of the data, and what more data would give."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("share", "utterances", "minutes", f"dev {curve['measure']}", f"test {curve['measure']}"):
+        table.add_column(heading, justify="right")
+    for point in curve["points"]:
+        own = (f"{point['share']} %", str(point["utterances"]), f"{point['minutes']:.1f}")
+        table.add_row(*own, _percent(point["dev"]), _percent(point["test"]))
+    console.print(table)
+    console.print(describe_learning_curve(curve))
 
 
 def show_parts(parts: list[tuple[str, int, int]], console: Console) -> None:

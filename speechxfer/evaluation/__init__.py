@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "ErrorCounts": "speechxfer.evaluation.metrics",
+    "RowErrors": "speechxfer.evaluation.scoring",
     "SetScores": "speechxfer.evaluation.scoring",
     "as_items": "speechxfer.evaluation.scoring",
     "bootstrap_interval": "speechxfer.evaluation.significance",
     "character_errors": "speechxfer.evaluation.metrics",
     "evaluate": "speechxfer.evaluation.scoring",
+    "extrapolate": "speechxfer.evaluation.learning_curve",
     "group_rows": "speechxfer.evaluation.groups",
     "score_set": "speechxfer.evaluation.scoring",
     "total": "speechxfer.evaluation.metrics",
@@ -22,10 +24,12 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from speechxfer.evaluation.groups import group_rows as group_rows
+    from speechxfer.evaluation.learning_curve import extrapolate as extrapolate
     from speechxfer.evaluation.metrics import ErrorCounts as ErrorCounts
     from speechxfer.evaluation.metrics import character_errors as character_errors
     from speechxfer.evaluation.metrics import total as total
     from speechxfer.evaluation.metrics import word_errors as word_errors
+    from speechxfer.evaluation.scoring import RowErrors as RowErrors
     from speechxfer.evaluation.scoring import SetScores as SetScores
     from speechxfer.evaluation.scoring import as_items as as_items
     from speechxfer.evaluation.scoring import evaluate as evaluate

@@ -19,6 +19,30 @@ from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_pre
 
 
 @dataclass(frozen=True)
+class RowErrors:
+    """Errors row by row, for whatever compares runs on the same rows.
+
+    Attributes
+    ----------
+    errors
+        Of each row: wrong words, or 1 for a wrong label.
+    sizes
+        Of each row: words of the reference, or 1.
+    blocks
+        Each row's speaker, or the row itself where the speaker is unknown.
+    """
+
+    errors: Sequence[int]
+    sizes: Sequence[int]
+    blocks: Sequence[str]
+
+    @property
+    def rate(self) -> float:
+        """WER, or 1 - accuracy."""
+        return sum(self.errors) / sum(self.sizes)
+
+
+@dataclass(frozen=True)
 class SetScores:
     """What a model did on one set.
 
@@ -28,12 +52,15 @@ class SetScores:
         The set's entry in `report.json`.
     answers
         Per utterance: text recognised, or label.
+    rows
+        Errors per utterance.
     blank_share
         Share of blank frames of a CTC model; 0 for a classifier.
     """
 
     scores: dict[str, Any]
     answers: list[str]
+    rows: RowErrors
     blank_share: float = 0.0
 
     @property
@@ -157,7 +184,7 @@ def score_set(
             for name, members in group_rows(manifest, groups).items()
         }
         scores.update(per_row.details())
-    return SetScores(scores, answers, blank)
+    return SetScores(scores, answers, RowErrors(*per_row.errors_and_sizes(), blocks), blank)
 
 
 def _blocks(manifest: Manifest) -> list[str]:
@@ -188,6 +215,9 @@ class _TextRows:
             for name, counts in (("wer", words), ("cer", characters)):
                 scores[f"{name}_interval"] = _ratio_interval(counts, own)
         return scores
+
+    def errors_and_sizes(self) -> tuple[list[int], list[int]]:
+        return [counts.errors for counts in self._words], [counts.reference_length for counts in self._words]
 
     def details(self) -> Mapping[str, Any]:
         return {"normaliser": self._normaliser, "wer_unnormalised": total(self._unnormalised).rate}
@@ -220,6 +250,10 @@ class _LabelRows:
         if blocks is not None:
             scores["accuracy_interval"] = bootstrap_interval(hits, [1] * len(hits), [blocks[row] for row in rows])
         return scores
+
+    def errors_and_sizes(self) -> tuple[list[int], list[int]]:
+        wrong = [int(expected != found) for expected, found in zip(self._references, self._answers, strict=True)]
+        return wrong, [1] * len(wrong)
 
     def details(self) -> Mapping[str, Any]:
         matrix = self._matrix(range(len(self._references)))

@@ -29,6 +29,7 @@ _PUBLIC = {
     "new_head": "speechxfer.models.save_load",
     "save_head": "speechxfer.models.lora",
     "set_trainable": "speechxfer.models.freeze",
+    "write_tensors": "speechxfer.models.tensor_file",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from speechxfer.models.split import collate as collate
     from speechxfer.models.surgery import extend_labels as extend_labels
     from speechxfer.models.surgery import extend_vocabulary as extend_vocabulary
+    from speechxfer.models.tensor_file import write_tensors as write_tensors
 
 
 def __getattr__(name: str) -> Any:

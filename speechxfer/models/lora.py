@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from speechxfer.models.families import Family
+from speechxfer.models.tensor_file import write_tensors
 
 if TYPE_CHECKING:
     from peft import LoraConfig  # its import takes seconds, which only those who use it should wait
@@ -39,14 +39,14 @@ class Adapter:
     def save(self, directory: Path) -> None:
         """Write the adapter as peft writes one for the encoder; `save_head` adds the head that goes with it."""
         self.config.save_pretrained(str(directory))
-        save_file(self.tensors, directory / "adapter_model.safetensors", {"format": "pt"})
+        write_tensors(directory / "adapter_model.safetensors", self.tensors, {"format": "pt"})
 
 
 def save_head(model: PreTrainedModel, directory: Path) -> None:
     """Write all that is not encoder as `head.safetensors`."""
     encoder = f"{model.base_model_prefix}."
-    head = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if not name.startswith(encoder)}
-    save_file(head, directory / "head.safetensors", {"format": "pt"})
+    head = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(encoder)}
+    write_tensors(directory / "head.safetensors", head, {"format": "pt"})
 
 
 def inject_lora(model: PreTrainedModel, family: Family, rank: int) -> None:

@@ -1,7 +1,13 @@
 """What a run found out, for machines and people."""
 
+from speechxfer.report.learning_curve import describe_learning_curve, plot_learning_curve
 from speechxfer.report.schema import make_report, write_json
 
-_PUBLIC = {"make_report": "speechxfer.report.schema", "write_json": "speechxfer.report.schema"}
+_PUBLIC = {
+    "describe_learning_curve": "speechxfer.report.learning_curve",
+    "make_report": "speechxfer.report.schema",
+    "plot_learning_curve": "speechxfer.report.learning_curve",
+    "write_json": "speechxfer.report.schema",
+}
 
-__all__ = ["make_report", "write_json"]
+__all__ = ["describe_learning_curve", "make_report", "plot_learning_curve", "write_json"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from speechxfer.errors import TrainingError
+from speechxfer.models import write_tensors
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,6 @@ class Checkpoint:
                 return cls({name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["facts"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise TrainingError(f"{path}: a damaged checkpoint: {error}; remove it to begin anew") from None
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file beside and rename it once its bytes are on the disk (see `Checkpoint.write`)."""
-    beside = path.with_suffix(".part")
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(whole, beside, dict(metadata))
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
-        what = f"{path}: cannot be written: {error}"
-        raise TrainingError(f"{what}; free some space and go on with --resume from the last checkpoint") from None
 
 
 class BestCheckpoint:

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from transformers import PreTrainedModel
-
-from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
+from speechxfer.data import Manifest
 from speechxfer.errors import AudioError, TrainingError
-from speechxfer.evaluation import as_items, evaluate, score_set
-from speechxfer.features import FeatureSource, FeatureStore, Item
-from speechxfer.models import (
-    Cut,
-    PooledClassificationHead,
-    SpeechModel,
-    SplitModel,
-    choose_device,
-    choose_precision,
-    collate,
-    describe_trainable,
-    inject_lora,
-    merge_lora,
-    save_head,
-    set_trainable,
-)
 from speechxfer.recipe import Recipe
-from speechxfer.report import make_report, write_json
-from speechxfer.training.checkpoints import Checkpoint, seed_generators, write_tensors
-from speechxfer.training.interrupt import interruptible
-from speechxfer.training.loop import TrainingSet, run_stage
-from speechxfer.training.preparation import Prepared, model_under_new_head, prepare
+from speechxfer.report import make_report, plot_learning_curve, write_json
+from speechxfer.training.comparisons import learning_curve, score, scratch_control
+from speechxfer.training.preparation import Prepared, prepare
 from speechxfer.training.run import Listener, Run
+from speechxfer.training.stages import train
 
 
 def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, *, resume: bool = False) -> dict[str, Any]:
@@ -59,7 +34,7 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     Returns
     -------
     dict
-        The report: scores of dev and test, how training went.
+        The report: scores of dev and test, how training went, and what `proof` asks for.
 
     Raises
     ------
@@ -71,31 +46,34 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
         If the user stopped it (Ctrl-C); what is needed to resume is saved.
     """
     prepared = prepare(recipe)
-    speech_model, notes = prepared.speech_model, [*prepared.notes, *(f"left out: {problem}" for problem in prepared.skipped)]
+    notes = [*prepared.notes, *(f"left out: {problem}" for problem in prepared.skipped)]
     run = Run(Path(out), recipe, listener, resume)
     run.tell("start", sets={name: _size(manifest) for name, manifest in prepared.sets.items()}, task=recipe.task)
     for note in notes:
         run.tell("note", text=note)
-    with interruptible() as run.is_interrupted, _naming_the_row(prepared):
-        stages = _train(recipe, speech_model, prepared, run)
-    speech_model.save(run.model)
-    training = {"seconds": round(run.seconds, 1), "stages": stages}
-    scores = _scores(recipe, speech_model, prepared)
-    report = make_report(recipe.task, str(run.model), scores, training=training, notes=notes)
-    if recipe.proof.control == "scratch":
-        # The result is there to be read while the control, which takes as long again, is under way.
+    with _naming_the_row(prepared):
+        stages = train(recipe, prepared, run)
+        prepared.speech_model.save(run.model)
+        training = {"seconds": round(run.seconds, 1), "stages": stages}
+        scores = score(recipe, prepared)
+        sets = {name: result.scores for name, result in scores.items()}
+        report = make_report(recipe.task, str(run.model), sets, training=training, notes=notes)
+        # There to be read while comparisons, which take as long again and longer, are under way.
         write_json(run.directory / "report.json", report)
-        run.tell("note", text="control: the same recipe on the same shape with random weights")
-        control = model_under_new_head(recipe, prepared.sets, random_encoder=True)
-        control_run = Run(run.directory / "control", recipe, listener, resume)
-        with interruptible() as control_run.is_interrupted:
-            _train(recipe, control, prepared, control_run)
-        report["control"] = {"kind": "scratch", "sets": _scores(recipe, control, prepared)}
-        control_run.finish()
+        if recipe.proof.control == "scratch":
+            report["control"] = scratch_control(recipe, prepared, run)
+        if recipe.proof.learning_curve:
+            report["learning_curve"] = learning_curve(recipe, prepared, scores, run)
+            plot_learning_curve(report["learning_curve"], run.directory / "learning_curve.svg")
     write_json(run.directory / "report.json", report)
     run.finish()
     run.tell("end", report=str(run.directory / "report.json"), model=str(run.model))
     return report
+
+
+def _size(manifest: Manifest) -> dict[str, float]:
+    minutes = sum(map(float, manifest.columns["duration"])) / 60
+    return {"utterances": len(manifest), "minutes": round(minutes, 1)}
 
 
 @contextmanager
@@ -111,171 +89,3 @@ def _naming_the_row(prepared: Prepared) -> Iterator[None]:
         ]
         what = str(rows[0]) if rows else str(error)
         raise TrainingError(f"{what}; it could be read when the run began. Bring it back and go on with --resume") from None
-
-
-def _scores(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared) -> dict[str, Any]:
-    """Score dev and test as `speechxfer evaluate` will on the saved model: nothing comes from the store."""
-    training = recipe.training
-    return {
-        name: evaluate(
-            speech_model,
-            prepared.sets[name],
-            groups=recipe.data.groups,
-            device=training.device,
-            precision=training.precision,
-        ).scores
-        for name in ("dev", "test")
-    }
-
-
-def _size(manifest: Manifest) -> dict[str, float]:
-    minutes = sum(map(float, manifest.columns["duration"])) / 60
-    return {"utterances": len(manifest), "minutes": round(minutes, 1)}
-
-
-def _train(recipe: Recipe, speech_model: SpeechModel, prepared: Prepared, run: Run) -> list[dict[str, Any]]:
-    """Run all stages, or those that are left; say how each went."""
-    sets = prepared.sets
-    accelerator = _accelerator(recipe, run.directory)
-    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
-    model = speech_model.model.to(accelerator.device)
-    store: FeatureStore | None = None
-    cut: Cut | None = None
-    rate, noises = speech_model.frontend.sampling_rate, prepared.noises or ()
-    augmenter = WaveformAugmenter(recipe.augment, rate, recipe.training.seed, noises)
-    training_set = _training_set(recipe, speech_model, sets, augmenter)
-    first, results = _resumed(run, model, training_set)
-    for number, stage in enumerate(recipe.stages()):
-        assert stage.train is not None
-        if number < first:
-            continue
-        if stage.train.startswith("lora:"):
-            # The random matrices must not depend on what was drawn before, which a resumed process has not drawn.
-            seed_generators(recipe.training.seed, number, 0, 3)
-            inject_lora(model, speech_model.family, int(stage.train.removeprefix("lora:")))
-        set_trainable(model, speech_model.family, stage.train)
-        split = SplitModel(model, speech_model.family)
-        if split.cut != cut and recipe.store.enabled:
-            # Features at another cut are of no use any more, and memory is scarce.
-            store, cut = FeatureStore(recipe.store.dtype), split.cut
-        source = FeatureSource(split, speech_model.frontend, store, precision, augmenter, recipe.training.batch_seconds)
-        run.tell(
-            "stage",
-            stage=number,
-            train=stage.train,
-            cut=str(split.cut),
-            parts=describe_trainable(model, speech_model.family),
-        )
-        source.plan([item for views in training_set.views for item in views])
-        source.plan([item for name in ("train", "dev") for item in as_items(sets[name])])
-        saved = run.saved if number == first and run.saved and run.saved.tensors else None
-        if number == 0 and not saved and recipe.model.vocabulary == "new":
-            _standardise_head(split, source, sets["train"])
-        score_dev = _scorer(split, source, speech_model, sets["dev"], precision)
-        result = run_stage(number, stage, recipe, split, source, training_set, score_dev, accelerator, run, saved)
-        if stage.train.startswith("lora:"):
-            adapter = merge_lora(model)
-            if _only_the_adapter_changes_the_encoder(recipe):
-                adapter.save(run.directory / "adapter")
-        results.append({"train": stage.train, "cut": str(split.cut), **result.to_dict()})
-        run.tell("stage_end", **results[-1], store_mb=round(store.num_bytes / 1e6, 1) if store else 0)
-        write_tensors(run.stage_start(number + 1), model.state_dict(), {})
-        run.save(Checkpoint({}, {"stage": number + 1}))
-    accelerator.end_training()
-    if _only_the_adapter_changes_the_encoder(recipe):
-        save_head(model, run.directory / "adapter")
-    return results
-
-
-def _resumed(run: Run, model: PreTrainedModel, training_set: TrainingSet) -> tuple[int, list[dict[str, Any]]]:
-    """Give the stage to go on with and how those before it went; the model gets the weights with which it begins."""
-    run.facts = {"data": _digest(training_set), "results": [], "threads": torch.get_num_threads()}
-    if not run.saved:
-        return 0, run.facts["results"]
-    if run.saved.facts["data"] != run.facts["data"]:
-        raise TrainingError(f"{run.directory} was begun with other training data; give another --out")
-    first, run.facts["results"] = run.saved.facts["stage"], run.saved.facts["results"]
-    if first:
-        model.load_state_dict(load_file(run.stage_start(first)))
-    run.tell("note", text=f"resumed in stage {first + 1}, epoch {run.saved.facts.get('epoch', 0) + 1}")
-    if run.saved.facts["threads"] != run.facts["threads"]:
-        threads = f"on {run.facts['threads']} threads instead of {run.saved.facts['threads']}"
-        run.tell("note", text=f"resumed {threads}: the weights will agree to rounding, not to the bit")
-    return first, run.facts["results"]
-
-
-def _digest(training_set: TrainingSet) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for views, target in zip(training_set.views, training_set.targets, strict=True):
-        digest.update(f"{[(item.utterance.id, item.seconds, item.view) for item in views]}{target}".encode())
-    return digest.hexdigest()
-
-
-def _only_the_adapter_changes_the_encoder(recipe: Recipe) -> bool:
-    """Tell whether a LoRA adapter fits the pretrained encoder, which many models may share."""
-    changing = [stage.train for stage in recipe.stages() if stage.train and stage.train != "head"]
-    return len(changing) == 1 and changing[0].startswith("lora:")
-
-
-def _training_set(
-    recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], augmenter: WaveformAugmenter
-) -> TrainingSet:
-    """Give own utterances in all views; those of `data.mix`, of which there are many, in one view each, the views in turn."""
-    per_view = [as_items(sets["train"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
-    views: list[Sequence[Item]] = list(zip(*per_view, strict=True))
-    targets = _targets(sets["train"], speech_model)
-    if "mix" in sets:
-        mixed = [as_items(sets["mix"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
-        views += [[mixed[row % len(mixed)][row]] for row in range(len(sets["mix"]))]
-        targets += _targets(sets["mix"], speech_model)
-    return TrainingSet(views, targets, len(sets["train"]))
-
-
-def _scorer(split: SplitModel, source: FeatureSource, speech_model: SpeechModel, dev: Manifest, precision: str) -> Any:
-    return lambda: score_set(split, source, speech_model, dev, precision, intervals=False)
-
-
-def _accelerator(recipe: Recipe, directory: Path) -> Accelerator:
-    training = recipe.training
-    device = choose_device(training.device)
-    precision = choose_precision(training.precision, device)
-    # Accelerate keeps one state per process; a second run with another precision must not inherit the first one's.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(
-        cpu=device.type == "cpu",
-        mixed_precision="bf16" if precision == "bf16" else "no",
-        log_with=training.trackers or None,
-        project_dir=str(directory),
-    )
-    if training.trackers:
-        accelerator.init_trackers("speechxfer")
-    return accelerator
-
-
-def _targets(manifest: Manifest, speech_model: SpeechModel) -> list[Any]:
-    values = manifest.columns[TARGET_COLUMN[speech_model.task]]
-    if speech_model.vocabulary:
-        return [speech_model.vocabulary.encode(normalise(text, speech_model.normaliser)) for text in values]
-    numbers = {label: number for number, label in enumerate(speech_model.labels)}
-    return [numbers[label] for label in values]
-
-
-def _standardise_head(split: SplitModel, source: FeatureSource, train: Manifest) -> None:
-    """Give a pooling head the mean and spread of the training clips as the model sees them before training."""
-    head = getattr(split.model, "head", None)
-    if not isinstance(head, PooledClassificationHead):
-        return
-    pooled: list[Tensor] = []
-
-    def keep(module: nn.Module, args: tuple[Sequence[Tensor], Tensor]) -> None:
-        pooled.append(head.pool(*args))
-
-    handle = head.register_forward_pre_hook(keep)
-    device = next(split.parameters()).device
-    split.eval()
-    with torch.no_grad():
-        items = as_items(train)
-        for start in range(0, len(items), 64):
-            split(collate(source.features(items[start : start + 64])).to(device))
-    handle.remove()
-    head.standardise(torch.cat(pooled))

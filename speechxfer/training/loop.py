@@ -19,8 +19,8 @@ from speechxfer.errors import RunStoppedError
 from speechxfer.evaluation import SetScores
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import FeatureBatch, SplitModel
-from speechxfer.recipe import Recipe, StageSection
-from speechxfer.training.checkpoints import BestCheckpoint, Checkpoint
+from speechxfer.recipe import Recipe
+from speechxfer.training.checkpoints import BestCheckpoint
 from speechxfer.training.masking import mask_features
 from speechxfer.training.run import Run
 from speechxfer.training.state import StageState
@@ -92,7 +92,6 @@ class StageResult:
 
 def run_stage(
     number: int,
-    stage: StageSection,
     recipe: Recipe,
     split: SplitModel,
     source: FeatureSource,
@@ -100,7 +99,6 @@ def run_stage(
     score_dev: Callable[[], SetScores],
     accelerator: Accelerator,
     run: Run,
-    saved: Checkpoint | None,
 ) -> StageResult:
     """Train one stage.
 
@@ -108,8 +106,6 @@ def run_stage(
     ----------
     number
         From 0.
-    stage
-        With every value filled in.
     recipe
         The run's recipe.
     split, source
@@ -122,9 +118,7 @@ def run_stage(
         Devices and precision.
     run
         Told each step and epoch; keeps the best weights, and a checkpoint after each epoch, every `training.checkpoint_minutes`,
-        and when interrupted.
-    saved
-        Where to go on; None at the beginning.
+        and when interrupted. If it was resumed in this stage, the stage goes on.
 
     Returns
     -------
@@ -138,14 +132,15 @@ def run_stage(
     RunStoppedError
         If the user stopped the run; the state is saved.
     """
-    training, epochs = recipe.training, stage.epochs or recipe.training.epochs
+    training, stage = recipe.training, recipe.stages()[number]
+    epochs = stage.epochs or training.epochs
     batches = (_plan_epoch(training_set, recipe, number, epoch, stage.mix_share or 0.0) for epoch in range(epochs))
     plans = [_in_steps(planned, training.accumulation) for planned in batches]
     best = BestCheckpoint(run.checkpoints / f"stage{number}-best.safetensors", split.model)
     state = StageState(number, stage, recipe, split, sum(map(len, plans)), best)
     prepared, optimizer = accelerator.prepare(split, state.optimizer)
     stepper = Stepper(accelerator, prepared, optimizer, recipe, run)
-    if saved:
+    if saved := run.saved_in(number):
         state.restore(saved)
     start, waited_before, train_seconds, first_step_seconds = time.perf_counter(), source.seconds_waited, 0.0, 0.0
     last_saved, collapsed = time.monotonic(), False

@@ -65,6 +65,8 @@ class Run:
         self.is_interrupted: Callable[[], bool] = lambda: False
         self._log = (directory / "log.jsonl").open("a", encoding="utf-8", buffering=1)
         self._listener = listener
+        self._resume = resume
+        self._beside: list[Run] = []
         self._start = time.perf_counter() - (self.saved.facts["elapsed_seconds"] if self.saved else 0.0)
 
     def _refuse_to_mix(self, recipe: Recipe, resume: bool) -> None:
@@ -91,12 +93,25 @@ class Run:
         facts = {**checkpoint.facts, **self.facts, "elapsed_seconds": self.seconds}
         Checkpoint(checkpoint.tensors, facts).write(self._latest)
 
+    def saved_in(self, stage: int) -> Checkpoint | None:
+        """Give the checkpoint to go on from if it was written within this stage."""
+        saved = self.saved
+        return saved if saved and saved.facts["stage"] == stage and saved.tensors else None
+
     def stage_start(self, number: int) -> Path:
         """Where all the weights lie with which a stage begins, the first apart."""
         return self.checkpoints / f"stage{number}-start.safetensors"
 
+    def beside(self, name: str, recipe: Recipe) -> Run:
+        """Give a run in a folder of this one, which can be resumed until this one is finished."""
+        run = Run(self.directory / name, recipe, self._listener, self._resume)
+        self._beside.append(run)
+        return run
+
     def finish(self) -> None:
         """Remove what only a resumption would need."""
+        for run in self._beside:
+            run.finish()
         self._latest.unlink(missing_ok=True)
         for file in self.checkpoints.glob("stage*-start.safetensors"):
             file.unlink()

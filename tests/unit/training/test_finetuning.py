@@ -211,17 +211,6 @@ def test_mixed_material_has_its_share_of_each_epoch(small_whisper, tones, tmp_pa
     assert report["sets"].keys() == {"dev", "test"}
 
 
-def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp_path):
-    # Another seed than the fixture's, or the random control would be the very same model.
-    changes = {"proof__control": "scratch", "training__epochs": 1, "model__train": "head", "training__seed": 5}
-    events = []
-    report = finetune(recipe(small_whisper, tones, **changes), tmp_path / "run", events.append)
-    assert report["control"]["kind"] == "scratch"
-    assert report["control"]["sets"].keys() == {"dev", "test"}
-    pretrained, control = (event["loss"] for event in events if event["event"] == "epoch")
-    assert pretrained != control
-
-
 def write(path: Path, rows) -> Path:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows(rows)

@@ -1,0 +1,34 @@
+"""Tensors by name in, a safetensors file out that is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from speechxfer.errors import TrainingError
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file beside and rename it once its bytes are on the disk.
+
+    Raises
+    ------
+    TrainingError
+        If the disk is full or does not take it; what stood at `path` stays.
+    """
+    beside = path.with_suffix(".part")
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(whole, beside, dict(metadata))
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        beside.unlink(missing_ok=True)
+        what = f"{path}: cannot be written: {error}"
+        raise TrainingError(f"{what}; free some space and go on with --resume from the last checkpoint") from None

@@ -1,0 +1,109 @@
+"""Beside a run: from random weights, and on shares of the data, whose every comparison is fair and can be resumed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from speechxfer import finetune, load_model, read_manifest
+from speechxfer.errors import RecipeError
+from speechxfer.recipe import Recipe, read_recipe
+from speechxfer.training import stages
+
+
+def recipe(model, manifest, proof, **training) -> Recipe:
+    tree = {
+        "task": "classification",
+        "model": {"path": str(model)},
+        "data": {"train": str(manifest)},
+        "training": {"epochs": 2, "batch_seconds": 4, "precision": "fp32"} | training,
+        "proof": proof,
+    }
+    return Recipe.model_validate(tree)
+
+
+def events_of(directory: Path) -> list[dict]:
+    return [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+
+
+def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp_path):
+    # Another seed than the fixture's, or the random control would be the very same model.
+    report = finetune(recipe(small_whisper, tones, {"control": "scratch"}, seed=5), tmp_path / "run")
+    assert report["control"]["kind"] == "scratch"
+    assert report["control"]["sets"].keys() == {"dev", "test"}
+    pretrained, control = (
+        [event["loss"] for event in events_of(directory) if event["event"] == "epoch"]
+        for directory in (tmp_path / "run", tmp_path / "run/control")
+    )
+    assert len(pretrained) == len(control) == 2 and pretrained != control
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Collect the training sets of all runs, in order."""
+    sets = []
+    original = stages._training_set
+
+    def spy(recipe, speech_model, given, augmenter):
+        sets.append(given["train"])
+        return original(recipe, speech_model, given, augmenter)
+
+    monkeypatch.setattr(stages, "_training_set", spy)
+    return sets
+
+
+def test_learning_curve_trains_on_nested_shares_with_as_many_steps(small_whisper, tones, tmp_path, seen):
+    report = finetune(recipe(small_whisper, tones, {"learning_curve": [50, 10, 100]}, batch_seconds=1000), tmp_path / "run")
+    whole, tenth, half = ({*manifest.columns["id"]} for manifest in seen)
+    assert tenth < half < whole and (len(tenth), len(half), len(whole)) == (4, 20, 40)
+    assert all({*manifest.columns["label"]} == {"a", "b"} for manifest in seen)
+    curve = report["learning_curve"]
+    assert [(point["share"], point["utterances"]) for point in curve["points"]] == [(10, 4), (50, 20), (100, 40)]
+    minutes = [point["minutes"] for point in curve["points"]]
+    assert minutes == sorted(minutes)
+    assert curve["points"][2]["test"] == pytest.approx(1 - report["sets"]["test"]["accuracy"])
+    assert curve["measure"] == "error"
+    assert (tmp_path / "run/learning_curve.svg").read_text().startswith("<?xml")
+    epochs = {
+        share: sum(event["event"] == "epoch" for event in events_of(tmp_path / "run" / share))
+        for share in ("share-10", "share-50", "")
+    }
+    assert epochs == {"share-10": 20, "share-50": 4, "": 2}
+    assert load_model(tmp_path / "run").labels == ("a", "b")
+
+
+def test_a_stopped_learning_curve_is_resumed_and_finished_shares_are_not_trained_again(small_whisper, tones, tmp_path, seen):
+    class DeadError(Exception):
+        pass
+
+    def die(event):
+        if event["event"] == "note" and "50 %" in event["text"]:
+            raise DeadError
+
+    asked = recipe(small_whisper, tones, {"control": "scratch", "learning_curve": [10, 50]})
+    whole = finetune(asked, tmp_path / "whole")
+    with pytest.raises(DeadError):
+        finetune(asked, tmp_path / "run", die)
+    epochs = []
+    resumed = finetune(asked, tmp_path / "run", lambda event: epochs.append(event["event"] == "epoch"), resume=True)
+    assert sum(epochs) == 4  # of the half alone
+    assert resumed["learning_curve"] == whole["learning_curve"]
+    assert resumed["control"] == whole["control"]
+    assert not list((tmp_path / "run").rglob("latest.safetensors"))
+
+
+def test_mixed_speech_is_not_thinned_out(small_whisper, tones, tmp_path, seen):
+    tree = recipe(small_whisper, tones, {"learning_curve": [50]}).model_dump(mode="json", exclude_none=True)
+    tree["data"] |= {"train": f"{tones}[split=train]", "dev": f"{tones}[split=dev]", "test": f"{tones}[split=test]"}
+    tree["data"]["mix"] = f"{tones}[split=dev]"
+    report = finetune(Recipe.model_validate(tree), tmp_path / "run")
+    assert [point["utterances"] for point in report["learning_curve"]["points"]] == [20, 40]
+    assert len(read_manifest(f"{tones}[split=train]")) == 40
+
+
+@pytest.mark.parametrize("shares", ["[0]", "[101]", "[10,x]"])
+def test_shares_are_per_cents(small_whisper, tones, tmp_path, shares):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(recipe(small_whisper, tones, {}).to_yaml())
+    with pytest.raises(RecipeError, match=r"proof\.learning_curve"):
+        read_recipe(file, [f"proof.learning_curve={shares}"])
