@@ -50,7 +50,7 @@ class RunProgress:
             show_parts(event["parts"], self._console)
         elif kind == "step":
             label = f"stage {event['stage'] + 1} epoch {event['epoch']}/{event['epochs']}"
-            self._advance(label, event["step"], event["steps"])
+            self._advance(label, event["step"], event["steps"], event["loss"])
         elif kind == "epoch":
             scores = "  ".join(f"{k} {event[k]:.4f}" for k in ("dev_wer", "dev_cer", "dev_accuracy") if k in event)
             best = "  best" if event["best_epoch"] == event["epoch"] else ""
@@ -58,10 +58,10 @@ class RunProgress:
         elif kind == "collapse":
             self._console.print(f"stopped: {event['advice']}", style="bold red")
 
-    def _advance(self, label: str, done: int, total: int) -> None:
+    def _advance(self, label: str, done: int, total: int, loss: float) -> None:
         if self._bars.disable:
             if time.monotonic() - self._last_line > _LINE_SECONDS:
-                self._console.print(f"{label}: {done}/{total}")
+                self._console.print(f"{label}: {done}/{total}  loss {loss:.4f}")
                 self._last_line = time.monotonic()
             return
         if self._bar is None or label != self._label:
