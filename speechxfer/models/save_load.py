@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
 from speechxfer.models.families import FAMILIES, Family
 from speechxfer.models.frontend import Frontend
 from speechxfer.models.split import frame_lengths
+
+EMBEDDED = "tiny"
+"""Names the model that comes with the package, wherever a directory is taken."""
 
 # The head is the native one wherever the family has a class for it.
 _NATIVE: dict[tuple[str, str, str], type[PreTrainedModel]] = {
@@ -102,7 +106,7 @@ def new_head(
     ----------
     directory
         A pretrained model in the directory format of transformers, or one that speechxfer saved (or its run), whose head is then
-        dropped.
+        dropped; or `tiny`, the embedded one.
     task
         `ctc` (needs `vocabulary`) or `classification` (needs `labels`).
     vocabulary, labels
@@ -168,7 +172,7 @@ def load_model(directory: str | Path) -> SpeechModel:
     Parameters
     ----------
     directory
-        Such as `runs/x/model`; a run's own directory is taken for the `model/` in it.
+        Such as `runs/x/model`; a run's own directory is taken for the `model/` in it; `tiny` is the embedded model.
 
     Returns
     -------
@@ -220,6 +224,8 @@ def _no_progress_bar() -> Iterator[None]:
 
 def _read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
     path = Path(directory)
+    if str(directory) == EMBEDDED and not path.exists():
+        path = Path(str(files("speechxfer"))) / "assets" / EMBEDDED
     if (path / "model" / "config.json").is_file():
         path /= "model"
     if not path.is_dir():
