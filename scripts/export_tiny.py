@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import torch
+from tiny_corpus import ACCENTS, HELD_OUT_ACCENTS, HELD_OUT_VARIANTS, VARIANTS
 
 from speechxfer import evaluate, load_model
 from speechxfer.data import read_manifest
@@ -22,9 +23,9 @@ pipeline_tag: automatic-speech-recognition
 ---
 # tiny
 
-A wav2vec2 of {parameters:.1f} million parameters that reads English letter by letter. It comes with speechxfer so that demo and tests
-have something real to fine-tune. **It is no recogniser for real speech**: it never heard a human being, and the table says what
-becomes of that.
+A wav2vec2 of {parameters:.1f} million parameters that reads English letter by letter. It comes with speechxfer so that demo and
+tests have something real to fine-tune. **It is no recogniser for real speech**: it never heard a human being, and the table says
+what becomes of that.
 
 | speech it never met | utterances | CER | WER |
 |---|---|---|---|
@@ -32,12 +33,12 @@ becomes of that.
 
 Greedy CTC, normaliser `basic`; 95 % bootstrap intervals over voices or speakers.
 
-- *Pretraining:* {hours:.0f} hours of speech that eSpeak NG 1.52 spoke, in six English accents by 84 voices, in synthetic rooms, over a
-  telephone's band, at three speeds and with synthetic noise; {epochs} epochs, {steps} steps, seed {seed}. Dev CER after each epoch:
-  {curve}. `scripts/pretrain_tiny.py` makes it all.
+- *Pretraining:* {hours:.0f} hours of speech that eSpeak NG 1.52 spoke in {accents} English accents by {voices} voices, in
+  synthetic rooms, over a telephone's band, at three speeds and with synthetic noise; {epochs} epochs, {steps} steps, seed 0. Dev
+  CER after each epoch: {curve}. `scripts/pretrain_tiny.py` makes it all.
 - *Texts:* usage examples and definitions of WordNet 3.0 (Princeton University, WordNet licence), call-centre sentences, numbers,
   spelled names, word lists. No text of the demo's test sets, no sentence with one of its product names.
-- *Held out:* the accents en-gb-scotland and en-029, 14 voices, a tenth of WordNet's examples.
+- *Held out:* the accents {held_out_accents}, {held_out_voices} voices, a tenth of WordNet's examples.
 - *Licence:* Apache-2.0. eSpeak NG (GPL-3.0) spoke; none of it is inside.
 - *Format:* 16-bit floats. transformers keeps them: give `dtype=torch.float32` on a CPU.
 """
@@ -62,15 +63,18 @@ def main() -> None:
     print("\n".join(rows))
     log = [json.loads(line) for line in (run / "run/log.jsonl").read_text(encoding="utf-8").splitlines()]
     epochs = [event for event in log if event["event"] == "epoch"]
-    recipe = json.loads((run / "run/report.json").read_text(encoding="utf-8"))
+    report = json.loads((run / "run/report.json").read_text(encoding="utf-8"))
     seconds = sum(map(float, read_manifest(run / "train/manifest.csv").columns["duration"]))
     card = CARD.format(
         rows="\n".join(rows),
         parameters=sum(parameter.numel() for parameter in speech_model.model.parameters()) / 1e6,
         hours=seconds / 3600,
         epochs=len(epochs),
-        steps=sum(stage["steps"] for stage in recipe["training"]["stages"]),
-        seed=0,
+        steps=sum(stage["steps"] for stage in report["training"]["stages"]),
+        accents=len(ACCENTS),
+        voices=len(VARIANTS),
+        held_out_accents=" and ".join(HELD_OUT_ACCENTS),
+        held_out_voices=len(HELD_OUT_VARIANTS),
         curve=", ".join(f"{event['dev_cer']:.3f}" for event in epochs),
     )
     speech_model.model.to(torch.float16)

@@ -137,7 +137,8 @@ def vocabulary(chance: random.Random) -> list[Clip]:
     for split, voices in (("train", TRAIN_VOICES), ("dev", DEV_VOICES), ("test", TEST_VOICES)):
         for carrier in _CARRIERS[split]:
             clips += [
-                Clip(request(chance, carrier.format(term=term), ACCENT, chance.choice(voices)), split) for term in PRODUCT_TERMS
+                Clip(request(chance, carrier.format(term=term), ACCENT, chance.choice(voices)), split, term)
+                for term in PRODUCT_TERMS
             ]
     return clips
 

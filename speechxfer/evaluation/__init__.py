@@ -16,6 +16,7 @@ _PUBLIC = {
     "extrapolate": "speechxfer.evaluation.learning_curve",
     "group_rows": "speechxfer.evaluation.groups",
     "score_set": "speechxfer.evaluation.scoring",
+    "term_recall": "speechxfer.evaluation.metrics",
     "total": "speechxfer.evaluation.metrics",
     "word_errors": "speechxfer.evaluation.metrics",
 }
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.learning_curve import extrapolate as extrapolate
     from speechxfer.evaluation.metrics import ErrorCounts as ErrorCounts
     from speechxfer.evaluation.metrics import character_errors as character_errors
+    from speechxfer.evaluation.metrics import term_recall as term_recall
     from speechxfer.evaluation.metrics import total as total
     from speechxfer.evaluation.metrics import word_errors as word_errors
     from speechxfer.evaluation.scoring import RowErrors as RowErrors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -54,6 +55,29 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[Er
 def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
     """Count character errors per utterance, spaces included (jiwer's alignment)."""
     return _errors(references, hypotheses, jiwer.process_characters, len)
+
+
+def term_recall(references: Sequence[str], hypotheses: Sequence[str], terms: Iterable[str]) -> tuple[int, int]:
+    """Count how often words of interest were heard where they were said.
+
+    Parameters
+    ----------
+    references, hypotheses
+        Per utterance, normalised.
+    terms
+        Single words, normalised.
+
+    Returns
+    -------
+    tuple of int
+        Heard, and said; an utterance that says a term once counts it once, however often it is heard.
+    """
+    wanted, heard, said = set(terms), 0, 0
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        in_both, in_reference = Counter(hypothesis.split()) & Counter(reference.split()), Counter(reference.split())
+        heard += sum(in_both[term] for term in wanted)
+        said += sum(in_reference[term] for term in wanted)
+    return heard, said
 
 
 def _errors(

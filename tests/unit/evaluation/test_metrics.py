@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
-from speechxfer.evaluation import ErrorCounts, character_errors, total, word_errors
+from speechxfer.evaluation import ErrorCounts, character_errors, term_recall, total, word_errors
 from speechxfer.evaluation.metrics import confusion, macro_f1
 
 SENTENCE = st.lists(st.sampled_from(["a", "b", "ab", "și", "क्या", "don't"]), max_size=6).map(" ".join)
@@ -73,3 +73,11 @@ def test_confusion_and_macro_f1_equal_scikit_learn(pairs):
     np.testing.assert_array_equal(matrix, confusion_matrix(references, hypotheses, labels=range(5)))
     expected = f1_score(references, hypotheses, labels=sorted(set(references)), average="macro", zero_division=0)
     assert macro_f1(matrix) == pytest.approx(expected)
+
+
+def test_terms_are_counted_where_they_were_said():
+    references = ["order luminet now", "luminet and luminet", "nothing here", "corvanta"]
+    answers = ["order luminet luminet now", "luminet and lumen it", "luminet corvanta", "corvantas"]
+    assert term_recall(references, answers, ["luminet", "corvanta", "luminet"]) == (2, 4)
+    assert term_recall(references, references, ["luminet", "corvanta"]) == (4, 4)
+    assert term_recall(references, answers, ["pulzara"]) == (0, 0)
