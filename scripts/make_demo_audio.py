@@ -17,9 +17,9 @@ import numpy as np
 import soundfile
 from tiny_corpus import HELD_OUT_VARIANTS, PRODUCT_TERMS, VARIANTS
 
-from speechxfer.data import SpeechRequest, resample, speak
+from speechxfer.data import SPOKEN_RATE, SpeechRequest, resample, speak
 
-RATE, CALL_RATE, SPOKEN_RATE = 16_000, 8_000, 22_050
+RATE, CALL_RATE = 16_000, 8_000
 DIALECT = "en-gb-scotland"
 ACCENT = "en-us"
 TRAIN_VOICES, DEV_VOICES, TEST_VOICES = VARIANTS[:12], HELD_OUT_VARIANTS[:4], HELD_OUT_VARIANTS[4:]

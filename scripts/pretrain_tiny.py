@@ -24,11 +24,10 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from speechxfer import read_recipe
 from speechxfer.cli.progress import RunProgress
-from speechxfer.data import SpeechRequest, resample, speak
+from speechxfer.data import SPOKEN_RATE, SpeechRequest, resample, speak
 from speechxfer.training import finetune
 
 RATE = 16_000
-SPOKEN_RATE = 22_050
 RECIPE = Path(__file__).with_name("pretrain_tiny.yaml")
 SECONDS_EACH = 2.2  # a spoken text, about
 HELD_OUT_UTTERANCES = 300

@@ -22,14 +22,13 @@ import soundfile
 import torch
 
 from speechxfer import finetune, load_model, read_manifest, read_recipe
-from speechxfer.data import SpeechRequest, speak
+from speechxfer.data import SPOKEN_RATE, SpeechRequest, speak
 from speechxfer.models import extend_vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ("copied", "anew")
 DIGITS = "0123456789"
 ROMANIAN = "ăâîșț"
-SPOKEN_RATE = 22_050
 
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 _UNITS += "seventeen eighteen nineteen".split()

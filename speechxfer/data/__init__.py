@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "AudioInfo": "speechxfer.data.audio",
     "Manifest": "speechxfer.data.manifest",
+    "SPOKEN_RATE": "speechxfer.data.synthesis",
     "STANDARD_COLUMNS": "speechxfer.data.manifest",
     "Samples": "speechxfer.data.audio",
     "SpeechRequest": "speechxfer.data.synthesis",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from speechxfer.data.manifest import parse_manifest as parse_manifest
     from speechxfer.data.manifest import read_manifest as read_manifest
     from speechxfer.data.splits import read_sets as read_sets
+    from speechxfer.data.synthesis import SPOKEN_RATE as SPOKEN_RATE
     from speechxfer.data.synthesis import SpeechRequest as SpeechRequest
     from speechxfer.data.synthesis import speak as speak
     from speechxfer.data.text import normalise as normalise

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from speechxfer.errors import SynthesisError
 
-SAMPLING_RATE = 22050
+SPOKEN_RATE = 22050
 """Of all that eSpeak NG speaks, in Hz."""
 
 # From espeak-ng/speak_lib.h.
@@ -63,7 +63,7 @@ def speak(requests: Sequence[SpeechRequest]) -> list[npt.NDArray[np.int16]]:
     Returns
     -------
     list of numpy.ndarray
-        int16 `[num_samples]` for each request, at `SAMPLING_RATE`, with a little silence at the end.
+        int16 `[num_samples]` for each request, at `SPOKEN_RATE`, with a little silence at the end.
 
     Raises
     ------
@@ -73,7 +73,8 @@ def speak(requests: Sequence[SpeechRequest]) -> list[npt.NDArray[np.int16]]:
     lines = "".join(json.dumps(asdict(request)) + "\n" for request in requests)
     done = subprocess.run([sys.executable, "-m", __name__], input=lines.encode(), capture_output=True, check=False)
     if done.returncode:
-        raise SynthesisError(done.stderr.decode(errors="replace").strip().splitlines()[-1])
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise SynthesisError(said[-1] if said else f"eSpeak NG ended with code {done.returncode}")
     return list(_unpacked(done.stdout))
 
 
@@ -97,7 +98,7 @@ class _Engine:
             sys.exit("synthetic speech needs eSpeak NG: pip install espeakng-loader")
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = Path(espeakng_loader.get_data_path())
-        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), 0) != SAMPLING_RATE:
+        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), 0) != SPOKEN_RATE:
             sys.exit(f"eSpeak NG does not start with its data in {data}")
         self._variants = data / "voices/!v"
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # or the clock seeds the voices' tremor

@@ -40,9 +40,11 @@ def extrapolate(amounts: Sequence[float], rows: Sequence[RowErrors], at: float) 
         None with fewer than two amounts, fewer than two speakers, or where the error does not clearly fall: then more of the same
         data cannot be promised to help.
 
-    Notes ----- `error = a * amount ** b`, by least squares of the logarithms (Hestness et al., "Deep Learning Scaling is
-    Predictable, Empirically", 2017). Speakers are drawn with replacement, the same ones for all amounts; the fall is clear if
-    `b` is negative in 97.5 % of the draws.
+    Notes
+    -----
+    `error = a * amount ** b`, by least squares of the logarithms (Hestness et al., "Deep Learning Scaling is Predictable,
+    Empirically", 2017). Speakers are drawn with replacement, the same ones for all amounts; the fall is clear if `b` is negative
+    in 97.5 % of the draws.
     """
     names, index = np.unique(np.asarray(rows[0].blocks), return_inverse=True)
     if len(amounts) < 2 or len(names) < 2:

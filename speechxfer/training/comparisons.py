@@ -51,9 +51,11 @@ def learning_curve(recipe: Recipe, prepared: Prepared, whole: dict[str, SetScore
         The `learning_curve` section of the report. Errors are WER, or 1 - accuracy; `twice` is None where the error does not
         clearly fall.
 
-    Notes ----- Shares are nested: what is in the smaller one is in the larger one. For labels each share holds all of them in
-    proportion. Small shares are trained for more epochs, so that each takes as many steps as the whole; with the same epochs
-    they would be undertrained, and the curve would promise too much.
+    Notes
+    -----
+    Shares are nested: what is in the smaller one is in the larger one. For labels each share holds all of them in proportion.
+    Small shares are trained for more epochs, so that each takes as many steps as the whole; with the same epochs they would be
+    undertrained, and the curve would promise too much.
     """
     everything = prepared.sets["train"]
     order = _nested_order(everything, recipe)
