@@ -54,32 +54,35 @@ _VARIANTS = "f1 f2 f3 f4 m1 m3 m4 m7 max linda steph pablo".split()
 _DEV_VARIANTS = "m2 f5 paul".split()
 
 
+Row = tuple[str, str, str, str]
+
+
 def with_digits(text: str) -> str:
     """Write each number word by itself as its digits: `oh one twenty five b` becomes `0 1 20 5 b`; letters and ordinals stay."""
     return " ".join(NUMBERS.get(word, word) for word in text.split())
 
 
-def write_manifest(path: Path, rows: Iterable[tuple[str, str, str]]) -> Path:
-    """Write (audio, text, split)."""
+def write_manifest(path: Path, rows: Iterable[Row]) -> Path:
+    """Write audio, text, split and speaker of each row."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(("audio", "text", "split"))
+        table.writerow(("audio", "text", "split", "speaker"))
         table.writerows(rows)
     return path
 
 
-def rows_of(manifest: Path) -> list[tuple[str, str, str]]:
-    """Read (audio, text, split)."""
+def rows_of(manifest: Path) -> list[Row]:
+    """Read audio, text, split and speaker of each row."""
     columns = read_manifest(manifest).columns
     audio = [str((manifest.parent / name).resolve()) for name in columns["audio"]]
-    return list(zip(audio, columns["text"], columns["split"], strict=True))
+    return list(zip(audio, columns["text"], columns["split"], columns["speaker"], strict=True))
 
 
 def digits_manifest(shared: Path, out: Path) -> Path:
     """Rewrite an4's numbers."""
     rows = rows_of(shared / "data/an4/manifest.csv")
-    return write_manifest(out / "an4.csv", [(audio, with_digits(text), split) for audio, text, split in rows])
+    return write_manifest(out / "an4.csv", [(audio, with_digits(text), *rest) for audio, text, *rest in rows])
 
 
 def romanian_manifest(shared: Path, out: Path, count: int) -> Path:
@@ -92,8 +95,8 @@ def romanian_manifest(shared: Path, out: Path, count: int) -> Path:
         text = " ".join(chance.choice(part) for part in (_WHO, _DOES, _WHEN)).replace("-", " ")
         variant = chance.choice(_DEV_VARIANTS if split == "dev" else _VARIANTS)
         requests.append(SpeechRequest(text, f"ro+{variant}", chance.randint(130, 190), chance.randint(35, 65)))
-        rows.append((str((out / f"audio/{number}.flac").resolve()), text, split))
-    for (audio, _, _), samples in zip(rows, speak(requests), strict=True):
+        rows.append((str((out / f"audio/{number}.flac").resolve()), text, split, variant))
+    for (audio, *_), samples in zip(rows, speak(requests), strict=True):
         soundfile.write(audio, samples, SPOKEN_RATE)
     return write_manifest(out / "romanian.csv", rows + rows_of(shared / "data/extra_romanian/manifest.csv"))
 
