@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from torch.nn import Module
 
@@ -20,7 +20,7 @@ class Family:
     inputs
         What the frontend makes: `log_mel` `[mel frames, mels]` or `waveform` `[samples]`.
     samples_per_input, samples_per_frame
-        Samples that one input position, and one frame at the head, stand for.
+        Samples that one input position, and one frame at the head, stand for; in the usual shape, see `of`.
     stem
         The convolutional stem's modules, in forward order.
     above_stem
@@ -41,7 +41,7 @@ class Family:
     sampling_rate
         Of the audio the family was trained on, in Hz.
     min_samples
-        The fewest that give a frame.
+        The fewest that give a frame; in the usual shape, see `of`.
     max_seconds
         The longest utterance that is taken whole.
     """
@@ -61,6 +61,16 @@ class Family:
     sampling_rate: int = 16_000
     min_samples: int = 1
     max_seconds: float = 30.0
+
+    def of(self, config: Mapping[str, Any]) -> Family:
+        """Give this entry with the frames of one checkpoint, whose convolutions may be others than the usual ones."""
+        if not {"conv_kernel", "conv_stride"} <= config.keys():
+            return self
+        samples_per_frame, min_samples = 1, 1
+        for kernel, stride in zip(config["conv_kernel"], config["conv_stride"], strict=True):
+            min_samples += (kernel - 1) * samples_per_frame
+            samples_per_frame *= stride
+        return replace(self, samples_per_frame=samples_per_frame, min_samples=min_samples)
 
     def norms_above_layers(self, encoder: Module) -> tuple[str, ...]:
         """Give the norm's path if it stands above the layers."""

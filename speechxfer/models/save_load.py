@@ -156,7 +156,7 @@ def _family(path: Path, config: dict[str, Any]) -> Family:
     kind = str(config.get("model_type"))
     if kind not in FAMILIES:
         raise ModelError(f"{path}: model_type is {kind!r}; supported: {', '.join(FAMILIES)}")
-    return FAMILIES[kind]
+    return FAMILIES[kind].of(config)
 
 
 def _calm(config: PretrainedConfig) -> PretrainedConfig:

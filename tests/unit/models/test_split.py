@@ -1,7 +1,9 @@
 """The cut: found from what trains; `suffix(prefix(x))` is the plain forward; company never changes a clip."""
 
+import numpy as np
 import pytest
 import torch
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
@@ -194,3 +196,29 @@ def test_digest_changes_with_what_lies_below_the_cut_only(make, name):
 @pytest.mark.parametrize(("name", "sees"), [("wav2vec2-group", True), ("wav2vec2-layer", False)])
 def test_padding_class_of_the_stem_is_measured(make, name, sees):
     assert make(name)[1]._stem_sees_padding is sees
+
+
+def test_a_stem_of_its_own_shape_takes_clips_of_any_length(tmp_path, clips):
+    """Five convolutions of 905 samples instead of seven of 400, and a frame each 40 ms."""
+    config = Wav2Vec2Config(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        conv_dim=(16,) * 5,
+        conv_kernel=(10, 8, 8, 4, 4),
+        conv_stride=(5, 4, 4, 4, 2),
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+        feat_extract_norm="layer",
+        conv_bias=True,
+    )
+    Wav2Vec2Model(config).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    made = new_head(tmp_path, "ctc", vocabulary=Vocabulary.from_texts(["ab"]))
+    split = SplitModel(made.model.eval(), made.family)
+    assert split.frame_seconds == 0.04
+    for samples in (clips[0], clips[0][:1], np.zeros(904, np.float32), clips[2]):
+        inputs = made.frontend(samples)
+        (features,) = split.prefix(collate([Features(inputs, len(inputs))]))
+        assert split(collate([features])).shape[1] == made.num_frames(len(samples)) >= 1
