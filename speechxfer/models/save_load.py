@@ -141,12 +141,13 @@ def new_head(
         "use_weighted_layer_sum": weighted_layer_sum,
     }
     native = _NATIVE.get((family.name, task, head))
-    if native:
-        model = native(_calm(AutoConfig.for_model(**{**encoder_config, **names})))
-    else:
-        sizes: dict[str, Any] = {"head": head, "head_hidden_size": head_hidden_size, "head_dropout": head_dropout}
-        whole_config = _calm(AutoConfig.for_model(**encoder_config)).to_dict()
-        model = EncoderHeadModel(EncoderHeadConfig(encoder=whole_config, task=task, **sizes, **names))
+    with _naming_the_configuration(path):
+        if native:
+            model = native(_calm(AutoConfig.for_model(**{**encoder_config, **names})))
+        else:
+            sizes: dict[str, Any] = {"head": head, "head_hidden_size": head_hidden_size, "head_dropout": head_dropout}
+            whole_config = _calm(AutoConfig.for_model(**encoder_config)).to_dict()
+            model = EncoderHeadModel(EncoderHeadConfig(encoder=whole_config, task=task, **sizes, **names))
     if not random_encoder:
         _load_strictly(model.base_model, _encoder_weights(_read_weights(path), family), path)
     return SpeechModel(model, family, Frontend.load(path, family), task, vocabulary, tuple(labels), normaliser)
@@ -156,7 +157,18 @@ def _family(path: Path, config: dict[str, Any]) -> Family:
     kind = str(config.get("model_type"))
     if kind not in FAMILIES:
         raise ModelError(f"{path}: model_type is {kind!r}; supported: {', '.join(FAMILIES)}")
-    return FAMILIES[kind].of(config)
+    with _naming_the_configuration(path):
+        return FAMILIES[kind].of(config)
+
+
+@contextmanager
+def _naming_the_configuration(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a model is built from a file that anybody may have edited into one line."""
+    try:
+        yield
+    except Exception as error:
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{path / 'config.json'}: no model can be built from this configuration: {what}") from None
 
 
 def _calm(config: PretrainedConfig) -> PretrainedConfig:
@@ -187,7 +199,8 @@ def load_model(directory: str | Path) -> SpeechModel:
     path, config = _read_config(directory)
     if config.get("model_type") == EncoderHeadConfig.model_type:
         family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
-        model: PreTrainedModel = EncoderHeadModel(EncoderHeadConfig.from_dict(config))
+        with _naming_the_configuration(path):
+            model: PreTrainedModel = EncoderHeadModel(EncoderHeadConfig.from_dict(config))
     else:
         family = _family(path, config)
         native = {kind.__name__: (kind, task) for (_, task, _), kind in _NATIVE.items()}
@@ -196,7 +209,8 @@ def load_model(directory: str | Path) -> SpeechModel:
             what = f"a pretrained {family.name} model without a head of ours ({name})"
             raise ModelError(f"{path}: {what}; put one on it with `speechxfer finetune`")
         kind, task = native[name]
-        model = kind(_calm(AutoConfig.for_model(**config)))
+        with _naming_the_configuration(path):
+            model = kind(_calm(AutoConfig.for_model(**config)))
     _load_strictly(model, _read_weights(path), path)
     labels = tuple(label for _, label in sorted((model.config.id2label or {}).items()))
     return SpeechModel(

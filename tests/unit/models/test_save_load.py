@@ -131,3 +131,29 @@ def test_missing_directory_names_what_lies_beside_it(small_whisper):
 def test_pretrained_directory_is_no_finished_model(small_whisper):
     with pytest.raises(ModelError, match="speechxfer finetune"):
         load_model(small_whisper)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"conv_kernel": [10, 3]},
+        {"conv_stride": "fast"},
+        {"hidden_size": -8},
+        {"num_attention_heads": 0},
+        {"hidden_act": "no such function"},
+        {"intermediate_size": None},
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_named(small_models, tmp_path, change):
+    saved = new_head(small_models["wav2vec2-layer"], "ctc", vocabulary=Vocabulary.from_texts(["ab"]))
+    saved.save(tmp_path / "saved")
+    for directory, load in (
+        (tmp_path / "pretrained", lambda path: new_head(path, "classification", labels=("a",))),
+        (tmp_path / "saved", load_model),
+    ):
+        if not directory.exists():
+            shutil.copytree(small_models["wav2vec2-layer"], directory)
+        config = json.loads((directory / "config.json").read_text()) | change
+        (directory / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ModelError, match=r"config\.json: no model can be built"):
+            load(directory)
