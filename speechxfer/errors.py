@@ -33,6 +33,12 @@ class SynthesisError(SpeechxferError):
     """Text cannot be spoken as asked."""
 
 
+class StoreError(SpeechxferError):
+    """A feature store cannot be read or written."""
+
+    exit_code = 3
+
+
 class TrainingError(SpeechxferError):
     """Training cannot go on; what was saved is named in the message."""
 

@@ -84,9 +84,10 @@ class DataSection(_Section):
 
 
 class StoreSection(_Section):
-    """Where and how exactly frozen features are kept."""
+    """Where and how exactly frozen features are kept: in memory, or for later stages and runs in a directory."""
 
     enabled: bool = True
+    directory: str | None = None
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
 
 

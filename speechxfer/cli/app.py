@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from speechxfer.cli.cache import cache
 from speechxfer.cli.demo import demo
 from speechxfer.cli.evaluate import evaluate
 from speechxfer.cli.finetune import finetune
@@ -20,3 +21,4 @@ app = typer.Typer(
 )
 for verb in (finetune, evaluate, transcribe, info, demo):
     app.command(verb.__name__)(verb)
+app.add_typer(cache, name="cache")

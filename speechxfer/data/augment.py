@@ -44,10 +44,22 @@ class WaveformAugmenter:
         self._noises = [load_audio(noise, sampling_rate) for noise in noises]
         if section.noise and not self._noises:
             raise ValueError(f"augment.noise asks for {section.noise.manifest}, but no noises are given")
+        self._noise_digest = hashlib.blake2b(b"".join(noise.tobytes() for noise in self._noises)).hexdigest()
 
     def speed(self, view: int) -> float:
         """Give the speed factor of a view: the list of speeds in turn."""
         return self._section.speed[view % len(self._section.speed)]
+
+    def changes(self, view: int) -> bool:
+        """Tell whether a view is anything but the audio as it is."""
+        return self.speed(view) != 1.0 or self._section.gain_db is not None or self._section.noise is not None
+
+    def causes(self, utterance_id: str, view: int) -> str:
+        """Give all that makes a view what it is, apart from the audio; what does not depend on chance holds no seed."""
+        section = self._section
+        chance = f"{self._seed}/{view}/{utterance_id}" if section.gain_db or section.noise else ""
+        noise = section.noise and (section.noise.probability, section.noise.snr_db, self._noise_digest)
+        return f"{self.speed(view)} {section.gain_db} {noise} {chance}"
 
     def __call__(self, samples: Samples, utterance_id: str, view: int) -> Samples:
         """Give one view of an utterance; the input is left as it is."""

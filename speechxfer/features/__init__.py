@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "FeatureSource": "speechxfer.features.source",
+    "DiskStore": "speechxfer.features.store",
     "FeatureStore": "speechxfer.features.store",
-    "Item": "speechxfer.features.source",
+    "Item": "speechxfer.features.item",
+    "MemoryStore": "speechxfer.features.store",
+    "RecordFile": "speechxfer.features.record_file",
 }
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.features.item import Item as Item
+    from speechxfer.features.record_file import RecordFile as RecordFile
     from speechxfer.features.source import FeatureSource as FeatureSource
-    from speechxfer.features.source import Item as Item
+    from speechxfer.features.store import DiskStore as DiskStore
     from speechxfer.features.store import FeatureStore as FeatureStore
+    from speechxfer.features.store import MemoryStore as MemoryStore
 
 
 def __getattr__(name: str) -> Any:

@@ -9,13 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
-from speechxfer.data import Utterance, WaveformAugmenter, load_audio, plan_batches
+from speechxfer.data import WaveformAugmenter, load_audio, plan_batches
 from speechxfer.errors import AudioError
+from speechxfer.features.item import Item
 from speechxfer.features.store import FeatureStore
 from speechxfer.models import FeatureBatch, Features, Frontend, SplitModel, autocast, collate
 
@@ -24,15 +24,6 @@ Made = TypeVar("Made")
 
 _THREADS = 2
 _LOOK_AHEAD = 3  # batches whose audio is being read while one is computed
-
-
-@dataclass(frozen=True)
-class Item:
-    """One utterance in one view; `seconds` is its length in that view, `view` None the audio as it is."""
-
-    utterance: Utterance
-    seconds: float
-    view: int | None = None
 
 
 class FeatureSource:
@@ -69,8 +60,9 @@ class FeatureSource:
         self._precision = precision
         self._augmenter = augmenter
         self._batch_seconds = batch_seconds
-        self._prefix = f"{split.prefix_digest()}/{precision}"
-        self._groups: dict[str, Sequence[Item]] = {}
+        self._key_of = store.keys(split, frontend, precision, augmenter) if store is not None else None
+        self._keys: dict[tuple[Any, ...], bytes] = {}
+        self._groups: dict[bytes, Sequence[Item]] = {}
         self.seconds_waited = 0.0
 
     def plan(self, items: Sequence[Item]) -> None:
@@ -79,7 +71,10 @@ class FeatureSource:
         Whenever an item is first asked for, its whole batch is computed. So training begins at once, and features do not
         depend on the order in which they are used.
         """
-        distinct = {self._key(item): item for item in items}
+        if self._key_of is None:
+            return
+        with ThreadPoolExecutor(_THREADS) as pool:  # a store on disk looks into the audio
+            distinct = dict(zip(pool.map(self._key, items), items, strict=True))
         ordered = [distinct[key] for key in sorted(distinct)]
         for rows in plan_batches([item.seconds for item in ordered], self._batch_seconds):
             group = [ordered[row] for row in rows]
@@ -119,8 +114,8 @@ class FeatureSource:
         computed = zip(groups, self._compute(groups), strict=True)
         for batch in batches:
             while any(self._key(item) not in self._store for item in batch):
-                for item, features in zip(*next(computed), strict=True):
-                    self._store.put(self._key(item), features)
+                group, made = next(computed)
+                self._store.put({self._key(item): features for item, features in zip(group, made, strict=True)})
             yield [self._store.get(self._key(item)) for item in batch]
 
     def _missing_groups(self, batches: Sequence[Sequence[Item]]) -> list[Sequence[Item]]:
@@ -133,10 +128,15 @@ class FeatureSource:
                 groups[id(group)] = group
         return list(groups.values())
 
-    def _key(self, item: Item) -> str:
-        utterance = item.utterance
-        audio = utterance.audio if isinstance(utterance.audio, str) else f"memory {id(utterance.audio)}"
-        return f"{self._prefix}/{audio}/{utterance.start}-{utterance.end}/{utterance.channel}/{item.view}"
+    def _key(self, item: Item) -> bytes:
+        assert self._key_of
+        if item.place not in self._keys:
+            try:
+                self._keys[item.place] = self._key_of(item)
+            except AudioError as error:
+                error.utterance_id = item.utterance.id
+                raise
+        return self._keys[item.place]
 
     def _compute(self, batches: Sequence[Sequence[Item]]) -> Iterator[list[Features]]:
         device = next(self._split.parameters()).device

@@ -1,14 +1,47 @@
-"""FeatureStore: frozen features by key, in memory. `Features` in, the same `Features` out, in the storage precision."""
+"""Stores: frozen features by key. `Features` in, the same `Features` out, in the storage precision."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
 import torch
 
-from speechxfer.models import Features
+from speechxfer.data import WaveformAugmenter
+from speechxfer.features.item import Item
+from speechxfer.features.keys import AudioContents, FeatureKeys
+from speechxfer.features.record_file import RecordFile
+from speechxfer.models import Features, Frontend, SplitModel
+
+Keys = Callable[[Item], bytes]
 
 
-class FeatureStore:
-    """Keeps what the frozen part computed.
+class FeatureStore(Protocol):
+    """What a store can do."""
+
+    def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
+        """Give the function that says under which key an item's features are kept."""
+
+    def __contains__(self, key: bytes) -> bool:
+        """Tell whether a key is held."""
+
+    def put(self, features: Mapping[bytes, Features]) -> None:
+        """Keep features by key."""
+
+    def get(self, key: bytes) -> Features:
+        """Give the features of a key; they may be the store's own memory and must not be written to."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all features held."""
+
+    def close(self) -> None:
+        """Let go of what other processes may want."""
+
+
+class MemoryStore:
+    """Keeps what the frozen part computed as long as a stage lasts.
 
     Parameters
     ----------
@@ -18,17 +51,22 @@ class FeatureStore:
 
     def __init__(self, dtype: str) -> None:
         self._dtype: torch.dtype = getattr(torch, dtype)
-        self._features: dict[str, Features] = {}
+        self._features: dict[bytes, Features] = {}
 
-    def __contains__(self, key: str) -> bool:
+    def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
+        """Give keys that need no look into the audio: while a process runs, a path stands for its content."""
+        prefix = f"{split.prefix_digest()}/{precision}"
+        return lambda item: f"{prefix}/{item.place}".encode()
+
+    def __contains__(self, key: bytes) -> bool:
         """Tell whether a key is held."""
         return key in self._features
 
-    def put(self, key: str, features: Features) -> None:
-        """Keep features under a key."""
-        self._features[key] = Features(features.frames.to(self._dtype), features.input_length)
+    def put(self, features: Mapping[bytes, Features]) -> None:
+        """Keep features by key."""
+        self._features |= {key: Features(item.frames.to(self._dtype), item.input_length) for key, item in features.items()}
 
-    def get(self, key: str) -> Features:
+    def get(self, key: bytes) -> Features:
         """Give the features of a key; they are the store's own memory and must not be written to."""
         return self._features[key]
 
@@ -36,3 +74,55 @@ class FeatureStore:
     def num_bytes(self) -> int:
         """Size of all features held."""
         return sum(item.frames.numel() * item.frames.element_size() for item in self._features.values())
+
+    def close(self) -> None:
+        """Nothing is to be let go of."""
+
+
+class DiskStore:
+    """Keeps features in a folder, for later stages and runs and for other processes.
+
+    Parameters
+    ----------
+    directory
+        Made if missing. While one process writes there, others read, and keep what is missing in their own memory.
+    dtype
+        Storage precision: `float16`, `bfloat16` or `float32`.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be used.
+    """
+
+    def __init__(self, directory: str | Path, dtype: str) -> None:
+        self._records = RecordFile(directory, dtype)
+        self._contents = AudioContents(Path(directory) / "audio.sqlite")
+        self._own = MemoryStore(dtype)
+        self._dtype = dtype
+
+    def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
+        """Give keys that hold every cause (see `FeatureKeys`)."""
+        return FeatureKeys(split, frontend, precision, self._dtype, augmenter, self._contents)
+
+    def __contains__(self, key: bytes) -> bool:
+        """Tell whether a key is held, undamaged."""
+        return key in self._own or key in self._records
+
+    def put(self, features: Mapping[bytes, Features]) -> None:
+        """Keep features by key: on the disk, unless another process writes there."""
+        (self._records if self._records.is_writer else self._own).put(features)
+
+    def get(self, key: bytes) -> Features:
+        """Give the features of a key; they must not be written to."""
+        return self._own.get(key) if key in self._own else self._records.get(key)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all features held, those of other runs too."""
+        return self._records.num_bytes + self._own.num_bytes
+
+    def close(self) -> None:
+        """Let others write."""
+        self._records.close()
+        self._contents.close()

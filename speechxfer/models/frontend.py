@@ -55,6 +55,10 @@ class Frontend:
         """Write `preprocessor_config.json`."""
         self._extractor.save_pretrained(directory)
 
+    def settings(self) -> str:
+        """Give everything that shapes the inputs, as text."""
+        return f"{self._extractor.to_json_string()}{self._family}"
+
     def num_inputs(self, num_samples: int) -> int:
         """Give the input positions (mel frames or samples) that this many samples become."""
         if self._family.inputs == "waveform":

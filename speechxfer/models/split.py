@@ -87,6 +87,14 @@ def frame_lengths(model: Any, input_lengths: Tensor) -> Tensor:
     return model._get_feat_extract_output_lengths(input_lengths)
 
 
+# What a native class keeps in the same configuration as its encoder, though no frozen layer depends on it.
+_OF_THE_HEAD = {
+    *("architectures", "_name_or_path", "dtype", "transformers_version", "speechxfer", "id2label", "label2id", "vocab_size"),
+    *("problem_type", "pad_token_id", "bos_token_id", "eos_token_id", "use_weighted_layer_sum", "classifier_proj_size"),
+    *("final_dropout", "ctc_loss_reduction", "ctc_zero_infinity"),
+}
+
+
 class _Stop(Exception):  # noqa: N818 (it ends a forward, it is no error)
     def __init__(self, hidden: Tensor) -> None:
         self.hidden = hidden
@@ -229,8 +237,10 @@ class SplitModel(nn.Module):
 
     def prefix_digest(self) -> str:
         """Give a hash of all weights below the cut and of the configuration that shapes them."""
-        kept = f"{self.cut}{'layer means' if self._keeps_layer_means else ''}{self.family.name}"
-        digest = hashlib.blake2b(f"{kept}{getattr(self.model, 'config', '')}".encode(), digest_size=16)
+        kept = f"{self.cut}{'layer means' if self._keeps_layer_means else ''}{self.family}"
+        config: Any = self._encoder.config
+        shape = {name: value for name, value in config.to_dict().items() if name not in _OF_THE_HEAD}
+        digest = hashlib.blake2b(f"{kept}{sorted(shape.items())}".encode(), digest_size=16)
         for module in self._below_cut():
             for name, tensor in module.state_dict().items():
                 digest.update(name.encode())

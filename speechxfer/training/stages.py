@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from transformers import PreTrainedModel
 from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
 from speechxfer.errors import TrainingError
 from speechxfer.evaluation import as_items, score_set
-from speechxfer.features import FeatureSource, FeatureStore, Item
+from speechxfer.features import DiskStore, FeatureSource, FeatureStore, Item, MemoryStore
 from speechxfer.models import (
     Cut,
     PooledClassificationHead,
@@ -43,16 +44,28 @@ from speechxfer.training.run import Run
 
 def train(recipe: Recipe, prepared: Prepared, run: Run) -> list[dict[str, Any]]:
     """Run all stages, or those that are left, on the model in `prepared`; say how each went."""
-    with interruptible() as run.is_interrupted:
-        return _train(recipe, prepared, run)
+    with interruptible() as run.is_interrupted, _disk_store(recipe) as disk_store:
+        return _train(recipe, prepared, run, disk_store)
 
 
-def _train(recipe: Recipe, prepared: Prepared, run: Run) -> list[dict[str, Any]]:
+@contextmanager
+def _disk_store(recipe: Recipe) -> Iterator[DiskStore | None]:
+    if not recipe.store.enabled or recipe.store.directory is None:
+        yield None
+        return
+    store = DiskStore(recipe.store.directory, recipe.store.dtype)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore | None) -> list[dict[str, Any]]:
     sets, speech_model = prepared.sets, prepared.speech_model
     accelerator = _accelerator(recipe, run.directory)
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
     model = speech_model.model.to(accelerator.device)
-    store: FeatureStore | None = None
+    store: FeatureStore | None = disk_store
     cut: Cut | None = None
     rate, noises = speech_model.frontend.sampling_rate, prepared.noises or ()
     augmenter = WaveformAugmenter(recipe.augment, rate, recipe.training.seed, noises)
@@ -68,9 +81,9 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run) -> list[dict[str, Any]]
             inject_lora(model, speech_model.family, int(stage.train.removeprefix("lora:")))
         set_trainable(model, speech_model.family, stage.train)
         split = SplitModel(model, speech_model.family)
-        if split.cut != cut and recipe.store.enabled:
+        if split.cut != cut and recipe.store.enabled and not disk_store:
             # Features at another cut are of no use any more, and memory is scarce.
-            store, cut = FeatureStore(recipe.store.dtype), split.cut
+            store, cut = MemoryStore(recipe.store.dtype), split.cut
         source = FeatureSource(split, speech_model.frontend, store, precision, augmenter, recipe.training.batch_seconds)
         run.tell(
             "stage",
@@ -133,14 +146,19 @@ def _training_set(
     recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], augmenter: WaveformAugmenter
 ) -> TrainingSet:
     """Give own utterances in all views; those of `data.mix`, of which there are many, in one view each, the views in turn."""
-    per_view = [as_items(sets["train"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
+    per_view = _views(sets["train"], recipe.augment.views, augmenter)
     views: list[Sequence[Item]] = list(zip(*per_view, strict=True))
     targets = _targets(sets["train"], speech_model)
     if "mix" in sets:
-        mixed = [as_items(sets["mix"], view, augmenter.speed(view)) for view in range(recipe.augment.views)]
+        mixed = _views(sets["mix"], recipe.augment.views, augmenter)
         views += [[mixed[row % len(mixed)][row]] for row in range(len(sets["mix"]))]
         targets += _targets(sets["mix"], speech_model)
     return TrainingSet(views, targets, len(sets["train"]))
+
+
+def _views(manifest: Manifest, count: int, augmenter: WaveformAugmenter) -> list[list[Item]]:
+    """Give a set in each of its views; one that changes nothing is the audio as it is, whose features are there already."""
+    return [as_items(manifest, view if augmenter.changes(view) else None, augmenter.speed(view)) for view in range(count)]
 
 
 def _scorer(split: SplitModel, source: FeatureSource, speech_model: SpeechModel, dev: Manifest, precision: str) -> Any:

@@ -96,3 +96,19 @@ def test_stopping_a_run_exits_with_130(speechxfer, recipe, tmp_path, monkeypatch
     monkeypatch.setattr("speechxfer.training.step.classification_losses", interrupt)
     code, _, log = speechxfer("finetune", recipe, "--out", tmp_path / "run", "--quiet")
     assert code == 130 and "Traceback" not in log
+
+
+def test_a_store_is_looked_into_and_mended(speechxfer, recipe, tmp_path):
+    store = tmp_path / "store"
+    assert speechxfer("finetune", recipe, f"store.directory={store}", "--out", tmp_path / "run", "--quiet")[0] == 0
+    code, printed, _ = speechxfer("cache", "ls", store)
+    assert code == 0 and ": 50 utterances' features" in printed  # train and dev
+    assert speechxfer("cache", "verify", store)[:2] == (0, f"{store}: 0 of 50 damaged\n")
+    data = store / "features-0.bin"
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+    assert speechxfer("cache", "verify", store)[:2] == (1, f"{store}: 1 of 50 damaged, dropped\n")
+    assert speechxfer("cache", "verify", store)[:2] == (0, f"{store}: 0 of 49 damaged\n")
+    code, _, said = speechxfer("cache", "ls", tmp_path)
+    assert code == 2 and "not a feature store" in said

@@ -1,0 +1,152 @@
+"""Keys of features: everything that they depend on in, 16 bytes out. A changed cause is another key, never a stale hit."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from speechxfer.data import Utterance, Waveform, WaveformAugmenter, load_audio
+from speechxfer.errors import StoreError
+from speechxfer.features.item import Item
+from speechxfer.features.record_file import KEY_BYTES
+from speechxfer.models import Frontend, SplitModel
+
+_PACKAGES = ("torch", "torchaudio", "transformers", "numpy")
+_CODE = ("models/*.py", "data/audio.py", "data/augment.py", "data/batching.py", "features/source.py")
+_YOUNG_SECONDS = 2.0  # a file changed again within its clock's tick looks unchanged
+
+
+def _digest(*parts: str | bytes) -> bytes:
+    digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.digest()
+
+
+class FeatureKeys:
+    """Gives the keys of items under one prefix.
+
+    Parameters
+    ----------
+    split, frontend
+        The model with its cut, on its device, and what makes its inputs.
+    precision, dtype
+        Of the computation and of storage.
+    augmenter
+        Makes the views; may be None if no item has a view.
+    contents
+        Tells the content of audio.
+    """
+
+    def __init__(
+        self,
+        split: SplitModel,
+        frontend: Frontend,
+        precision: str,
+        dtype: str,
+        augmenter: WaveformAugmenter | None,
+        contents: AudioContents,
+    ) -> None:
+        self._rate = frontend.sampling_rate
+        self._augmenter = augmenter
+        self._contents = contents
+        versions = [f"{package} {version(package)}" for package in _PACKAGES]
+        device = next(split.parameters()).device.type
+        computing = [precision, dtype, device, str(getattr(split.model.config, "_attn_implementation", ""))]
+        self._prefix = _digest(split.prefix_digest(), frontend.settings(), *computing, *versions, _code_digest())
+
+    def __call__(self, item: Item) -> bytes:
+        """Give an item's key.
+
+        Raises
+        ------
+        AudioError
+            If its audio cannot be read.
+        """
+        view = "" if item.view is None or self._augmenter is None else self._augmenter.causes(item.utterance.id, item.view)
+        return _digest(self._prefix, self._contents.digest(item.utterance, self._rate), view)
+
+
+@functools.cache
+def _code_digest() -> bytes:
+    package = Path(str(files("speechxfer")))
+    sources = sorted(path for pattern in _CODE for path in package.glob(pattern))
+    return _digest(*(path.read_bytes() for path in sources))
+
+
+class AudioContents:
+    """Hashes of decoded audio, remembered for files that did not change.
+
+    Parameters
+    ----------
+    path
+        A SQLite file, made if missing, which several processes may use at once.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._saying_which():
+            path.touch(mode=0o600)
+            self._database = sqlite3.connect(path, timeout=60.0, check_same_thread=False, isolation_level=None)
+            self._database.execute("CREATE TABLE IF NOT EXISTS contents (stretch TEXT PRIMARY KEY, file TEXT, digest BLOB)")
+
+    @contextmanager
+    def _saying_which(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self._path}: cannot be used: {error}; remove it, and it is made anew") from None
+
+    def digest(self, utterance: Utterance, rate: int) -> bytes:
+        """Give the hash of an utterance's samples at a rate.
+
+        Raises
+        ------
+        AudioError
+            If they cannot be read.
+        """
+        if isinstance(utterance.audio, Waveform):
+            return _digest(load_audio(utterance, rate).tobytes())
+        path = os.path.abspath(utterance.audio)
+        stretch = json.dumps([path, utterance.start, utterance.end, utterance.channel, rate])
+        file = _identity(path)
+        asked = ("SELECT digest FROM contents WHERE stretch = ? AND file = ?", (stretch, file))
+        with self._saying_which():
+            known = self._database.execute(*asked).fetchone()
+        if known:
+            return bytes(known[0])
+        digest = _digest(load_audio(utterance, rate).tobytes())
+        if file and file == _identity(path):
+            with self._saying_which():
+                self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", (stretch, file, digest))
+        return digest
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+
+def _identity(path: str) -> str:
+    """Give what tells a file from a changed one, or nothing if it may yet change unseen."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    if time.time() - max(status.st_mtime, status.st_ctime) < _YOUNG_SECONDS:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"

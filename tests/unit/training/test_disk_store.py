@@ -1,0 +1,112 @@
+"""Runs on a store on disk: a second run computes nothing that is frozen, and nothing comes out differently."""
+
+import pytest
+import torch
+
+from speechxfer import finetune, load_model
+from speechxfer.models import SplitModel
+from speechxfer.recipe import Recipe
+
+
+@pytest.fixture
+def recipe(small_models, tones, tmp_path):
+    def make(**store):
+        stages = [{"train": "head", "epochs": 2}, {"train": "top:1", "epochs": 2}, {"train": "top:1", "epochs": 1}]
+        tree = {
+            "task": "ctc",
+            "model": {"path": str(small_models["wav2vec2-layer"])},
+            "data": {"train": str(tones)},
+            "augment": {"views": 2, "speed": [0.9, 1.1], "time_masks_per_second": 2.0},
+            "store": {"dtype": "float32", "directory": str(tmp_path / "store")} | store,
+            "training": {"batch_seconds": 2, "precision": "fp32", "stages": stages},
+        }
+        return Recipe.model_validate(tree)
+
+    return make
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Count the utterances that go through the frozen part."""
+    counts = [0]
+    original = SplitModel.prefix
+
+    def counting(split, inputs):
+        if split.cut.kind != "input":
+            counts[0] += len(inputs.lengths)
+        return original(split, inputs)
+
+    monkeypatch.setattr(SplitModel, "prefix", counting)
+    return counts
+
+
+def weights(run):
+    return load_model(run).model.state_dict()
+
+
+def assert_same(first, second, **tolerance):
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], **(tolerance or {"atol": 0, "rtol": 0}))
+
+
+def test_a_second_run_computes_nothing_that_the_first_one_did(recipe, tmp_path, computed):
+    finetune(recipe(), tmp_path / "first")
+    first, computed[0] = computed[0], 0
+    finetune(recipe(), tmp_path / "second")
+    scoring = 20  # dev and test, once, without a store
+    assert computed[0] == scoring
+    # At two cuts (`top:1` twice is one): dev, and the views of 40 clips that the epochs happened to choose.
+    assert scoring + 2 * (40 + 10) < first <= scoring + 2 * (2 * 40 + 10)
+    assert_same(weights(tmp_path / "first"), weights(tmp_path / "second"))
+
+
+def test_it_changes_nothing_but_rounding(recipe, tmp_path):
+    finetune(recipe(), tmp_path / "disk")
+    finetune(recipe(directory=None), tmp_path / "memory")
+    # Groups of the frozen part differ, since keys do.
+    assert_same(weights(tmp_path / "disk"), weights(tmp_path / "memory"), atol=2e-4, rtol=2e-3)
+
+
+@pytest.mark.parametrize("step", [1, 7, 45])
+def test_dead_at_any_step_and_resumed_it_ends_the_same(recipe, tmp_path, step):
+    class DeadError(Exception):
+        pass
+
+    left = [step]
+
+    def die(event):
+        left[0] -= event["event"] == "step"
+        if left[0] == 0:
+            raise DeadError
+
+    finetune(recipe(), tmp_path / "whole")
+    killed = recipe(directory=str(tmp_path / "other"))
+    with pytest.raises(DeadError):
+        finetune(killed, tmp_path / "killed", die)
+    finetune(killed, tmp_path / "killed", resume=True)
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+
+
+def test_damaged_features_are_computed_again(recipe, tmp_path, computed):
+    finetune(recipe(), tmp_path / "first")
+    file = tmp_path / "store/features-0.bin"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    computed[0] = 0
+    finetune(recipe(), tmp_path / "second")
+    assert computed[0] > 20
+    assert_same(weights(tmp_path / "first"), weights(tmp_path / "second"))
+
+
+def test_a_run_beside_another_reads_and_computes_what_is_missing(recipe, tmp_path):
+    inner = []
+
+    def run_another(event):
+        if event["event"] == "step" and not inner:
+            inner.append(None)
+            finetune(recipe(), tmp_path / "inner")
+
+    finetune(recipe(), tmp_path / "outer", run_another)
+    finetune(recipe(), tmp_path / "alone")
+    assert_same(weights(tmp_path / "alone"), weights(tmp_path / "inner"))
