@@ -123,8 +123,10 @@ class RecordFile:
         self._read_index()
         self._end = max((entry.offset + entry.num_bytes for entry in self._entries.values()), default=0)
         if self.is_writer:
+            # The data file is not cut: what lies behind its end is overwritten, and a reader may have it in its memory.
             os.truncate(self._index, self._index_bytes)
-            self._data.truncate(self._end)
+            for path in {*self._directory.glob("features-*.bin")} - {self._data_path(self._number)}:
+                path.unlink()
 
     def _read_index(self) -> None:
         """Take in the records written since the last time, up to the first that is not whole."""
@@ -205,7 +207,7 @@ class RecordFile:
 
         Readers keep what they have open.
         """
-        before, old = self._end, self._data_path(self._number)
+        before = self._end
         kept: dict[bytes, _Entry] = {}
         position = 0
         with os.fdopen(os.open(self._data_path(self._number + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -217,10 +219,7 @@ class RecordFile:
             _sync(file)
         self._write_index(self._number + 1, kept)
         self._data.close()
-        self._map = None
-        self._entries.clear()
         self._open()
-        old.unlink()
         return before - self._end
 
     def close(self) -> None:
@@ -244,6 +243,8 @@ class RecordFile:
     def _raw(self, entry: _Entry) -> bytearray:
         end = entry.offset + entry.num_bytes
         if self._map is None or len(self._map) < end:
+            if os.fstat(self._data.fileno()).st_size < end:
+                return bytearray()
             self._map = mmap.mmap(self._data.fileno(), 0, access=mmap.ACCESS_READ)
         return bytearray(self._map[entry.offset : end])
 

@@ -114,6 +114,25 @@ def test_a_flipped_bit_is_a_miss_and_is_mended_by_putting_again(tmp_path):
     assert again.damaged() == []
 
 
+def test_frames_that_are_gone_are_misses(tmp_path):
+    filled(tmp_path).close()
+    (tmp_path / "features-0.bin").unlink()
+    store = RecordFile(tmp_path, "float32")
+    assert len(store.damaged()) == 10 and key(3) not in store
+    store.put(several(3))
+    store.close()
+    again = RecordFile(tmp_path, "float32")
+    assert_holds(again, [3])
+    assert key(4) not in again
+
+
+def test_a_file_that_a_killed_prune_left_is_removed(tmp_path):
+    filled(tmp_path).close()
+    (tmp_path / "features-7.bin").write_bytes(b"left over")
+    assert_holds(RecordFile(tmp_path, "float32"), range(10))
+    assert [path.name for path in tmp_path.glob("features-*")] == ["features-0.bin"]
+
+
 def test_a_flipped_bit_in_the_index_ends_it_there(tmp_path):
     filled(tmp_path).close()
     index = bytearray((tmp_path / "index").read_bytes())
