@@ -45,6 +45,12 @@ class TrainingError(SpeechxferError):
     exit_code = 3
 
 
+class RunDirectoryError(TrainingError):
+    """A run cannot begin or go on in this directory."""
+
+    exit_code = 2
+
+
 class RunStoppedError(SpeechxferError):
     """The user stopped a run; the message says how to go on."""
 

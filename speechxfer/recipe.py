@@ -276,6 +276,8 @@ def _explain(detail: Any) -> str:
         return f"  {name}: unknown key; {hint}"
     if detail["type"] == "missing":
         return f"  {name}: missing; give it in the file or as {name}=..."
+    if "learning_curve" in location:
+        return f"  {name}: found {detail['input']!r}, expected whole per cents from 1 to 100, such as 10,30,100"
     if detail["type"] == "string_pattern_mismatch":
         return f"  {name}: found {detail['input']!r}, expected head, top:N, encoder, lora:R or all"
     return f"  {name}: found {detail['input']!r}: {detail['msg']}"

@@ -37,8 +37,8 @@ def extrapolate(amounts: Sequence[float], rows: Sequence[RowErrors], at: float) 
     Returns
     -------
     Extrapolation or None
-        None with fewer than two amounts, fewer than two speakers, or where the error does not clearly fall: then more of the same
-        data cannot be promised to help.
+        None with fewer than two different amounts, fewer than two speakers, or where the error does not clearly fall: then more
+        of the same data cannot be promised to help.
 
     Notes
     -----
@@ -47,7 +47,7 @@ def extrapolate(amounts: Sequence[float], rows: Sequence[RowErrors], at: float) 
     in 97.5 % of the draws.
     """
     names, index = np.unique(np.asarray(rows[0].blocks), return_inverse=True)
-    if len(amounts) < 2 or len(names) < 2:
+    if len({*amounts}) < 2 or len(names) < 2:
         return None
     errors = np.stack([np.bincount(index, weights=row.errors) for row in rows])  # [amounts, blocks]
     sizes = np.bincount(index, weights=rows[0].sizes)

@@ -12,6 +12,12 @@ _NAMES = {"wer": "word error rate", "error": "share of wrong answers"}
 def describe_learning_curve(curve: Mapping[str, Any]) -> str:
     """Say what twice the data would give, or that nobody can tell."""
     last, twice = curve["points"][-1], curve["twice"]
+    if len(curve["points"]) < 2:
+        return "one share alone makes no curve: give smaller ones too, such as 10,30,100"
+    if curve["test_speakers"] < 2:
+        return "one test speaker alone cannot tell what is chance: nothing is promised of more data"
+    if not last["test"]:
+        return "nothing is wrong with all of the data: the test set is too easy or too small to tell what more would give"
     if not twice:
         return "the error does not clearly fall with more data: more of the same cannot be promised to help"
     lower, upper = twice["test_interval"]
@@ -20,13 +26,14 @@ def describe_learning_curve(curve: Mapping[str, Any]) -> str:
 
 
 def plot_learning_curve(curve: Mapping[str, Any], path: Path) -> None:
-    """Draw errors over minutes of training audio, both on logarithmic axes, as SVG (or what the file's ending says)."""
+    """Draw errors over minutes of training audio, on logarithmic axes where that can be, as the file's ending says."""
     # Not pyplot: it keeps figures alive and looks for a screen.
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
     figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xscale="log", yscale="log")
+    drawn = [point[name] for point in curve["points"] for name in ("dev", "test")]
+    axes = figure.add_subplot(xscale="log", yscale="log" if min(drawn) > 0 else "linear")
     minutes = [point["minutes"] for point in curve["points"]]
     for name in ("dev", "test"):
         axes.plot(minutes, [point[name] for point in curve["points"]], "o-", label=name)

@@ -55,6 +55,20 @@ class Checkpoint:
             raise TrainingError(f"{path}: a damaged checkpoint: {error}; remove it to begin anew") from None
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a file that `write_tensors` wrote.
+
+    Raises
+    ------
+    TrainingError
+        If it is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: a damaged checkpoint: {error}; begin anew with another --out") from None
+
+
 class BestCheckpoint:
     """Keeps the weights of the lowest dev error.
 
@@ -86,7 +100,7 @@ class BestCheckpoint:
 
     def restore(self) -> None:
         """Put the best weights back into the model."""
-        self._model.load_state_dict(load_file(self._path), strict=False)
+        self._model.load_state_dict(read_tensors(self._path), strict=False)
 
 
 def seed_generators(*numbers: int) -> None:

@@ -5,12 +5,13 @@ Every comparison is a run of its own in a folder of the main one, so that it can
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from speechxfer.data import Manifest
+from speechxfer.data import Manifest, plan_batches
 from speechxfer.evaluation import SetScores, evaluate, extrapolate
 from speechxfer.recipe import Recipe
 from speechxfer.training.preparation import Prepared, model_under_new_head
@@ -61,10 +62,12 @@ def learning_curve(recipe: Recipe, prepared: Prepared, whole: dict[str, SetScore
     order = _nested_order(everything, recipe)
     scores = {100: whole}
     sizes = {100: everything}
-    for share in sorted({*recipe.proof.learning_curve} - {100}):
-        sizes[share] = everything.select(sorted(order[: max(1, round(len(order) * share / 100))]))
+    counts = {share: max(1, round(len(order) * share / 100)) for share in sorted(recipe.proof.learning_curve)}
+    # Of a small set, several shares may be the same utterances; each is trained on once.
+    for count, share in {count: share for share, count in counts.items() if count < len(order)}.items():
+        sizes[share] = everything.select(sorted(order[:count]))
         sets = {**prepared.sets, "train": sizes[share]}
-        longer = _with_as_many_steps(recipe, share)
+        longer = _for_as_many_steps(recipe, everything, sizes[share])
         run.tell("note", text=f"learning curve: {share} % of the training data")
         part = replace(prepared, sets=sets, speech_model=model_under_new_head(longer, sets))
         train(longer, part, run.beside(f"share-{share}", longer))
@@ -79,6 +82,7 @@ def learning_curve(recipe: Recipe, prepared: Prepared, whole: dict[str, SetScore
     twice = extrapolate(minutes, [scores[share]["test"].rows for share in shares], 2 * minutes[-1])
     return {
         "measure": "wer" if recipe.task == "ctc" else "error",
+        "test_speakers": len({*whole["test"].rows.blocks}),
         "points": points,
         "twice": twice and {"minutes": round(2 * minutes[-1], 2), "test": twice.error, "test_interval": twice.interval},
     }
@@ -95,11 +99,15 @@ def _nested_order(manifest: Manifest, recipe: Recipe) -> list[int]:
     return [row for _, _, row in sorted(places)]
 
 
-def _with_as_many_steps(recipe: Recipe, share: int) -> Recipe:
-    """Give the recipe with so many more epochs as there are fewer utterances."""
+def _for_as_many_steps(recipe: Recipe, whole: Manifest, part: Manifest) -> Recipe:
+    """Give the recipe with more epochs, as many as make up for those of a part having fewer steps."""
     training = recipe.training
-    stages = [
-        stage.model_copy(update={"epochs": stage.epochs and round(stage.epochs * 100 / share)}) for stage in training.stages
-    ]
-    longer = training.model_copy(update={"epochs": round(training.epochs * 100 / share), "stages": stages})
-    return recipe.model_copy(update={"training": longer})
+    longer = _steps_per_epoch(whole, recipe) / _steps_per_epoch(part, recipe)
+    stages = [stage.model_copy(update={"epochs": stage.epochs and round(stage.epochs * longer)}) for stage in training.stages]
+    epochs = {"epochs": round(training.epochs * longer), "patience": training.patience and round(training.patience * longer)}
+    return recipe.model_copy(update={"training": training.model_copy(update={**epochs, "stages": stages})})
+
+
+def _steps_per_epoch(manifest: Manifest, recipe: Recipe) -> int:
+    batches = plan_batches([float(seconds) for seconds in manifest.columns["duration"]], recipe.training.batch_seconds)
+    return math.ceil(len(batches) / recipe.training.accumulation)

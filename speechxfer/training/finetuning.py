@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechxfer.data import Manifest
-from speechxfer.errors import AudioError, TrainingError
+from speechxfer.errors import AudioError, RunStoppedError, TrainingError
 from speechxfer.recipe import Recipe
 from speechxfer.report import make_report, plot_learning_curve, write_json
 from speechxfer.training.comparisons import learning_curve, score, scratch_control
@@ -51,7 +51,7 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     run.tell("start", sets={name: _size(manifest) for name, manifest in prepared.sets.items()}, task=recipe.task)
     for note in notes:
         run.tell("note", text=note)
-    with _naming_the_row(prepared):
+    with _saying_how_to_go_on(run), _naming_the_row(prepared):
         stages = train(recipe, prepared, run)
         prepared.speech_model.save(run.model)
         training = {"seconds": round(run.seconds, 1), "stages": stages}
@@ -74,6 +74,15 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
 def _size(manifest: Manifest) -> dict[str, float]:
     minutes = sum(map(float, manifest.columns["duration"])) / 60
     return {"utterances": len(manifest), "minutes": round(minutes, 1)}
+
+
+@contextmanager
+def _saying_how_to_go_on(run: Run) -> Iterator[None]:
+    """Tell what to do after Ctrl-C, wherever in the run it came."""
+    try:
+        yield
+    except (KeyboardInterrupt, RunStoppedError):
+        raise RunStoppedError(f"stopped; go on with the same command and --resume ({run.directory})") from None
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def run_stage(
             run.tell("step", stage=number, epoch=state.epoch + 1, epochs=epochs, step=state.step, steps=len(plan), loss=loss)
             if run.is_interrupted():
                 run.save(state.checkpoint())
-                raise RunStoppedError(f"stopped; go on with the same command and --resume ({run.directory})")
+                raise RunStoppedError
             if time.monotonic() - last_saved > 60 * training.checkpoint_minutes:
                 run.save(state.checkpoint())
                 last_saved = time.monotonic()
@@ -170,6 +170,8 @@ def run_stage(
         state.end_epoch()
         run.save(state.checkpoint())
         last_saved = time.monotonic()
+        if run.is_interrupted():
+            raise RunStoppedError
     best.restore()
     return StageResult(
         best_epoch=best.epoch,

@@ -6,12 +6,12 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from speechxfer.errors import TrainingError
+from speechxfer.errors import RecipeError, RunDirectoryError
 from speechxfer.recipe import Recipe, read_recipe
 from speechxfer.report import write_json
 from speechxfer.training.checkpoints import Checkpoint
@@ -48,8 +48,8 @@ class Run:
 
     Raises
     ------
-    TrainingError
-        If the directory holds a run that would be lost or mixed up.
+    RunDirectoryError
+        If the directory cannot be written to, or holds a run that would be lost or mixed up.
     """
 
     def __init__(self, directory: Path, recipe: Recipe, listener: Listener | None = None, resume: bool = False) -> None:
@@ -57,9 +57,12 @@ class Run:
         self.checkpoints = directory / "checkpoints"
         self._latest = self.checkpoints / "latest.safetensors"
         self._refuse_to_mix(recipe, resume)
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        (directory / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
-        write_json(directory / "environment.json", _environment())
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            _write_whole(directory / "recipe.yaml", recipe.to_yaml())
+            write_json(directory / "environment.json", _environment())
+        except OSError as error:
+            raise RunDirectoryError(f"{directory}: cannot be written to: {error}; give another --out") from None
         self.saved = Checkpoint.read(self._latest)
         self.facts: dict[str, Any] = {}
         self.is_interrupted: Callable[[], bool] = lambda: False
@@ -71,17 +74,25 @@ class Run:
 
     def _refuse_to_mix(self, recipe: Recipe, resume: bool) -> None:
         if self._latest.exists() and not resume:
-            raise TrainingError(
+            raise RunDirectoryError(
                 f"{self.directory} holds an unfinished run; go on with --resume, give another --out, or remove it"
             )
         if not self._latest.exists() and (self.directory / "report.json").exists():
-            raise TrainingError(f"{self.directory} holds a finished run; give another --out, or remove it")
+            raise RunDirectoryError(f"{self.directory} holds a finished run; give another --out, or remove it")
         if self._latest.exists():
-            begun = read_recipe(self.directory / "recipe.yaml").model_dump(mode="json")
-            now = recipe.model_dump(mode="json")
-            other = [f"  {name}: {begun[name]} then, {now[name]} now" for name in now if begun[name] != now[name]]
+            begun, now = (dict(_values(kept.model_dump(mode="json"))) for kept in (self._begun_recipe(), recipe))
+            keys = [key for key in {**begun, **now} if begun.get(key) != now.get(key)]
+            other = [f"  {key}: {begun.get(key)} then, {now.get(key)} now" for key in keys]
             if other:
-                raise TrainingError(f"{self.directory} was begun with another recipe:\n" + "\n".join(other))
+                raise RunDirectoryError(f"{self.directory} was begun with another recipe:\n" + "\n".join(other))
+
+    def _begun_recipe(self) -> Recipe:
+        try:
+            return read_recipe(self.directory / "recipe.yaml")
+        except RecipeError as error:
+            raise RunDirectoryError(
+                f"{error}\nso this run cannot go on; give another --out, or remove {self.directory}"
+            ) from None
 
     @property
     def seconds(self) -> float:
@@ -128,6 +139,21 @@ class Run:
             self._log.write(json.dumps(record, ensure_ascii=False) + "\n")
         if self._listener:
             self._listener(record)
+
+
+def _values(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give a recipe's values with their dotted keys."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _values(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _write_whole(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
 
 
 def _environment() -> dict[str, Any]:

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
-from speechxfer.errors import TrainingError
+from speechxfer.errors import RunDirectoryError
 from speechxfer.evaluation import as_items, score_set
 from speechxfer.features import DiskStore, FeatureSource, FeatureStore, Item, MemoryStore
 from speechxfer.models import (
@@ -35,7 +34,7 @@ from speechxfer.models import (
     write_tensors,
 )
 from speechxfer.recipe import Recipe
-from speechxfer.training.checkpoints import Checkpoint, seed_generators
+from speechxfer.training.checkpoints import Checkpoint, read_tensors, seed_generators
 from speechxfer.training.interrupt import interruptible
 from speechxfer.training.loop import TrainingSet, run_stage
 from speechxfer.training.preparation import Prepared
@@ -118,10 +117,10 @@ def _resumed(run: Run, model: PreTrainedModel, training_set: TrainingSet) -> tup
     if not run.saved:
         return 0, run.facts["results"]
     if run.saved.facts["data"] != run.facts["data"]:
-        raise TrainingError(f"{run.directory} was begun with other training data; give another --out")
+        raise RunDirectoryError(f"{run.directory} was begun with other training data; give another --out")
     first, run.facts["results"] = run.saved.facts["stage"], run.saved.facts["results"]
     if first:
-        model.load_state_dict(load_file(run.stage_start(first)))
+        model.load_state_dict(read_tensors(run.stage_start(first)))
     run.tell("note", text=f"resumed in stage {first + 1}, epoch {run.saved.facts.get('epoch', 0) + 1}")
     if run.saved.facts["threads"] != run.facts["threads"]:
         threads = f"on {run.facts['threads']} threads instead of {run.saved.facts['threads']}"

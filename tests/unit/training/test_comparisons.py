@@ -68,7 +68,7 @@ def test_learning_curve_trains_on_nested_shares_with_as_many_steps(small_whisper
         share: sum(event["event"] == "epoch" for event in events_of(tmp_path / "run" / share))
         for share in ("share-10", "share-50", "")
     }
-    assert epochs == {"share-10": 20, "share-50": 4, "": 2}
+    assert epochs == {"share-10": 2, "share-50": 2, "": 2}  # one batch holds everything
     assert load_model(tmp_path / "run").labels == ("a", "b")
 
 
@@ -101,9 +101,24 @@ def test_mixed_speech_is_not_thinned_out(small_whisper, tones, tmp_path, seen):
     assert len(read_manifest(f"{tones}[split=train]")) == 40
 
 
+def test_shares_of_a_set_too_small_for_them_are_trained_on_once(small_whisper, tones, tmp_path, seen):
+    report = finetune(recipe(small_whisper, tones, {"learning_curve": [1, 2, 99, 100]}), tmp_path / "run")
+    assert [point["utterances"] for point in report["learning_curve"]["points"]] == [1, 40]
+    assert len(seen) == 2
+
+
+def test_a_share_takes_about_as_many_steps_as_the_whole(small_whisper, tones, tmp_path):
+    report = finetune(recipe(small_whisper, tones, {"learning_curve": [10, 50]}, patience=5), tmp_path / "run")
+    (stage,) = report["training"]["stages"]
+    for share in ("share-10", "share-50"):
+        (end,) = [event for event in events_of(tmp_path / "run" / share) if event["event"] == "stage_end"]
+        assert end["steps"] == pytest.approx(stage["steps"], rel=0.15)
+    assert read_recipe(tmp_path / "run/share-10/recipe.yaml").training.patience > 5
+
+
 @pytest.mark.parametrize("shares", ["[0]", "[101]", "[10,x]"])
 def test_shares_are_per_cents(small_whisper, tones, tmp_path, shares):
     file = tmp_path / "recipe.yaml"
     file.write_text(recipe(small_whisper, tones, {}).to_yaml())
-    with pytest.raises(RecipeError, match=r"proof\.learning_curve"):
+    with pytest.raises(RecipeError, match=r"proof\.learning_curve.*whole per cents from 1 to 100"):
         read_recipe(file, [f"proof.learning_curve={shares}"])

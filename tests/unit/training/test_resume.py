@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from speechxfer import finetune, load_model
-from speechxfer.errors import RunStoppedError, TrainingError
+from speechxfer.errors import RunDirectoryError, RunStoppedError, TrainingError
 from speechxfer.recipe import Recipe
+from speechxfer.training import comparisons, stages
 from speechxfer.training.checkpoints import Checkpoint
 
 STAGES = [
@@ -167,7 +168,7 @@ def test_an_unfinished_run_is_neither_overwritten_nor_mixed_up(recipe, tmp_path,
     with pytest.raises(TrainingError, match="unfinished run; go on with --resume"):
         finetune(recipe, run)
     other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": 1})})
-    with pytest.raises(TrainingError, match="another recipe:\n  training: "):
+    with pytest.raises(TrainingError, match=r"another recipe:\n  training.seed: 0 then, 1 now$"):
         finetune(other, run, resume=True)
     first = tones.read_text().splitlines()
     changed = tmp_path / "changed.csv"
@@ -200,6 +201,57 @@ def test_a_damaged_checkpoint_is_named_and_not_used(recipe, tmp_path, damage):
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(TrainingError, match=r"latest.safetensors: a damaged checkpoint"):
         finetune(recipe, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:1000]), lambda path: path.unlink()])
+def test_weights_that_a_stage_began_with_are_named_when_damaged(recipe, tmp_path, damage):
+    class DeadError(Exception):
+        pass
+
+    def die(event):
+        if event["event"] == "stage" and event["stage"] == 1:
+            raise DeadError
+
+    with pytest.raises(DeadError):
+        finetune(recipe, tmp_path / "run", die)
+    damage(tmp_path / "run/checkpoints/stage1-start.safetensors")
+    with pytest.raises(TrainingError, match=r"stage1-start.safetensors: a damaged checkpoint"):
+        finetune(recipe, tmp_path / "run", resume=True)
+
+
+def test_a_recipe_that_is_gone_is_named(recipe, tmp_path):
+    run = stopped(recipe, tmp_path / "run")
+    (run / "recipe.yaml").write_text("")
+    with pytest.raises(RunDirectoryError, match=r"recipe.yaml.*\n.*give another --out"):
+        finetune(recipe, run, resume=True)
+
+
+def test_a_directory_that_cannot_be_made_is_named(recipe, tmp_path):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file/run"):
+        with pytest.raises(RunDirectoryError, match=r"cannot be written to: .*; give another --out"):
+            finetune(recipe, out)
+
+
+def test_ctrl_c_is_heard_while_dev_is_scored_and_while_the_result_is(recipe, tmp_path, monkeypatch):
+    finetune(recipe, tmp_path / "whole")
+    original, calls = stages.score_set, []
+
+    def press(*given, **options):
+        calls.append(None)
+        if len(calls) == 7:  # the last epoch's of all
+            signal.raise_signal(signal.SIGINT)
+        return original(*given, **options)
+
+    monkeypatch.setattr(stages, "score_set", press)
+    with pytest.raises(RunStoppedError, match=r"--resume.*run\)"):
+        finetune(recipe, tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(comparisons, "evaluate", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(RunStoppedError, match=r"--resume.*run\)"):
+            finetune(recipe, tmp_path / "run", resume=True)
+    finetune(recipe, tmp_path / "run", resume=True)
+    assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
