@@ -25,6 +25,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 from speechxfer import read_recipe
 from speechxfer.cli.progress import RunProgress
 from speechxfer.data import SPOKEN_RATE, SpeechRequest, resample, speak
+from speechxfer.errors import SpeechxferError
 from speechxfer.training import finetune
 
 RATE = 16_000
@@ -56,8 +57,11 @@ def main() -> None:
     given += [f"data.train={out / 'train/manifest.csv'}"]
     # Dev is all that training may see; scripts/export_tiny.py scores the others.
     given += [f"data.{name}={out / 'dev/manifest.csv'}" for name in ("dev", "test")]
-    with RunProgress(quiet=False) as progress:
-        finetune(read_recipe(RECIPE, given), out / "run", progress, resume=True)
+    try:
+        with RunProgress(quiet=False) as progress:
+            finetune(read_recipe(RECIPE, given), out / "run", progress, resume=True)
+    except SpeechxferError as error:
+        sys.exit(str(error))
 
 
 def make_random_model(directory: Path, seed: int) -> None:
