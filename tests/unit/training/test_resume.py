@@ -246,8 +246,12 @@ def test_ctrl_c_is_heard_while_dev_is_scored_and_while_the_result_is(recipe, tmp
     monkeypatch.setattr(stages, "score_set", press)
     with pytest.raises(RunStoppedError, match=r"--resume.*run\)"):
         finetune(recipe, tmp_path / "run")
+
+    def press_at_once(*_, **__):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
-        patched.setattr(comparisons, "evaluate", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        patched.setattr(comparisons, "evaluate", press_at_once)
         with pytest.raises(RunStoppedError, match=r"--resume.*run\)"):
             finetune(recipe, tmp_path / "run", resume=True)
     finetune(recipe, tmp_path / "run", resume=True)
