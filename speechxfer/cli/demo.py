@@ -11,7 +11,9 @@ from speechxfer.cli.options import Quiet
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where to leave audio, recipe, model and report.")] = Path("runs/demo"),
+    out: Annotated[
+        Path, typer.Option(help="Where to leave audio, recipe, model and report, in place of an earlier demo's.")
+    ] = Path("runs/demo"),
     quiet: Quiet = False,
 ) -> None:
     """Teach a small model four sounds on this machine, in seconds, to see that everything works."""
@@ -24,8 +26,11 @@ def demo(
     from speechxfer.cli.demo_data import make_demo
     from speechxfer.cli.progress import RunProgress
     from speechxfer.cli.tables import show_sets
+    from speechxfer.errors import RunDirectoryError
 
     print("The audio of this demo is generated tones and its model starts from random weights: it shows the road, not transfer.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "random-model").is_dir():
+        raise RunDirectoryError(f"{out} is not empty and holds no demo; give another --out")
     shutil.rmtree(out, ignore_errors=True)
     recipe, example = make_demo(out)
     with RunProgress(quiet) as progress:

@@ -112,3 +112,10 @@ def test_a_store_is_looked_into_and_mended(speechxfer, recipe, tmp_path):
     assert speechxfer("cache", "verify", store)[:2] == (0, f"{store}: 0 of 49 damaged\n")
     code, _, said = speechxfer("cache", "ls", tmp_path)
     assert code == 2 and "not a feature store" in said
+
+
+def test_the_demo_removes_nothing_but_an_earlier_demo(speechxfer, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    code, _, said = speechxfer("demo", "--out", tmp_path, "--quiet")
+    assert code == 2 and "holds no demo" in said
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
