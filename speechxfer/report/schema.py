@@ -33,19 +33,15 @@ def make_report(task: str, model: str, sets: dict[str, dict[str, Any]], **sectio
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write beside and rename, so that a file that exists is whole; readable by its owner only.
+    """Write what `json.dumps` takes as `write_text` writes text."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
-    Parameters
-    ----------
-    path
-        Where to.
-    content
-        What `json.dumps` takes.
-    """
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside and rename, so that a file that exists is whole; readable by its owner only."""
     beside = path.with_name(f".{path.name}.part")
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False, indent=1)
-        file.write("\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

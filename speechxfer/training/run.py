@@ -13,7 +13,7 @@ from typing import Any
 
 from speechxfer.errors import RecipeError, RunDirectoryError
 from speechxfer.recipe import Recipe, read_recipe
-from speechxfer.report import write_json
+from speechxfer.report import write_json, write_text
 from speechxfer.training.checkpoints import Checkpoint
 
 Event = dict[str, Any]
@@ -59,7 +59,7 @@ class Run:
         self._refuse_to_mix(recipe, resume)
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            _write_whole(directory / "recipe.yaml", recipe.to_yaml())
+            write_text(directory / "recipe.yaml", recipe.to_yaml())
             write_json(directory / "environment.json", _environment())
         except OSError as error:
             raise RunDirectoryError(f"{directory}: cannot be written to: {error}; give another --out") from None
@@ -148,12 +148,6 @@ def _values(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _values(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _write_whole(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def _environment() -> dict[str, Any]:
