@@ -3,7 +3,8 @@
     python scripts/make_demo_audio.py --out speechxfer/assets/demo
 
 Each set is one Ogg file whose manifest cuts it into utterances, so that some hundred clips stay small. What the test sets hold,
-voices and carrier sentences, is in no training set, neither here nor in the pretraining of `tiny` (see `tiny_corpus.py`).
+voices and sentences, is in no training set, neither here nor in the pretraining of `tiny` (see `tiny_corpus.py`). Needs
+`espeakng-loader` and Debian's `wordnet-base`.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tiny_corpus import HELD_OUT_VARIANTS, PRODUCT_TERMS, VARIANTS
+from tiny_corpus import HELD_OUT_VARIANTS, PRODUCT_TERMS, VARIANTS, frequent_sentences, is_held_out
 
 from speechxfer.data import SPOKEN_RATE, SpeechRequest, resample, speak
 
@@ -24,30 +25,9 @@ DIALECT = "en-gb-scotland"
 ACCENT = "en-us"
 TRAIN_VOICES, DEV_VOICES, TEST_VOICES = VARIANTS[:12], HELD_OUT_VARIANTS[:4], HELD_OUT_VARIANTS[4:]
 GAP_SECONDS = 0.2
+MIN_WORDS = 4  # of a sentence of the dialect
+BITRATE_LEVEL = 0.95  # libsndfile's `compression_level`; Opus takes some 16 kbit/s there
 
-_SUBJECTS = {
-    "train": "my brother,the driver,our teacher,the young woman,a friend of mine,the old man,the manager,her doctor".split(","),
-    "dev": "my sister,the farmer,our lawyer".split(","),
-    "test": "my mother,the engineer,our neighbour,the little girl,the waiter,his uncle".split(","),
-}
-_ACTIONS = {
-    "train": (
-        "bought a loaf of bread,walked down to the harbour,painted the kitchen door,lost both gloves,found a small boat,"
-        "wrote a long letter,repaired the garden fence,played cards with us,cooked fish for supper,missed the early train,"
-        "opened the front window,carried the heavy box,washed the dirty car,learned a new song,turned off the light,"
-        "asked for more water,heard a loud noise,gave the dog a bone,closed the shop,read the whole book"
-    ).split(","),
-    "dev": "planted an apple tree,brought warm clothes,counted the money,forgot the birthday,swept the floor".split(","),
-    "test": (
-        "climbed over the wall,drank a cup of tea,sold the wooden chair,waited at the corner,called for a taxi,"
-        "picked some flowers,broke the blue plate,answered every question,drove to the north coast,fed the horses"
-    ).split(","),
-}
-_MOMENTS = {
-    "train": "before breakfast,on sunday,after work,in the rain,last winter,without a word,for the children,at noon".split(","),
-    "dev": "in the evening,every summer,all alone".split(","),
-    "test": "at midnight,during the storm,two days ago,on the way home,for the first time".split(","),
-}
 _CARRIERS = {
     "train": (
         "please order {term} for me,i have a question about {term},the price of {term} went up,{term} does not start,"
@@ -121,12 +101,14 @@ def main() -> None:
 
 
 def dialect(chance: random.Random) -> list[Clip]:
-    """Give sentences in the held-out accent; words, voices and sentences differ between the sets."""
+    """Give sentences in the held-out accent; voices and sentences differ between the sets, and `tiny` never read any of them."""
+    unread = [sentence for sentence in frequent_sentences() if is_held_out(sentence) and len(sentence.split()) >= MIN_WORDS]
+    sizes = {"train": (280, TRAIN_VOICES), "dev": (40, DEV_VOICES), "test": (80, TEST_VOICES)}
     clips = []
-    for split, count, voices in (("train", 160, TRAIN_VOICES), ("dev", 30, DEV_VOICES), ("test", 60, TEST_VOICES)):
-        parts = (_SUBJECTS[split], _ACTIONS[split], _MOMENTS[split])
-        for number in range(count):
-            text = " ".join(chance.choice(part) for part in parts)
+    for split, (count, voices) in sizes.items():
+        chosen = chance.sample(unread, count)
+        unread = [sentence for sentence in unread if sentence not in chosen]
+        for number, text in enumerate(chosen):
             clips.append(Clip(request(chance, text, DIALECT, voices[number % len(voices)]), split))
     return clips
 
@@ -167,7 +149,8 @@ def write_set(path: Path, clips: Sequence[Clip]) -> None:
         rows.append((f"{path.name}.ogg", f"{start:.4f}", f"{end:.4f}", clip.request.text, clip.label, speaker, clip.split))
         pieces += [samples, gap]
         position += len(samples) + len(gap)
-    soundfile.write(path.with_suffix(".ogg"), np.concatenate(pieces), RATE, format="OGG", subtype="OPUS")
+    file, samples = path.with_suffix(".ogg"), np.concatenate(pieces)
+    soundfile.write(file, samples, RATE, format="OGG", subtype="OPUS", compression_level=BITRATE_LEVEL)
     write_manifest(path.with_suffix(".csv"), ("audio", "start", "end", "text", "label", "speaker", "split"), rows)
 
 
@@ -185,7 +168,7 @@ def write_call(path: Path) -> None:
         rows.append((f"{path.name}.flac", *times, str(list(lines).index(role)), text, role))
         position += len(samples) + len(pause)
     both = np.stack([np.concatenate(pieces) for pieces in lines.values()], axis=1)
-    noise = np.random.default_rng(0).normal(0, 0.001, both.shape)
+    noise = np.random.default_rng(0).normal(0, 0.0005, both.shape)
     soundfile.write(path.with_suffix(".flac"), both + noise, CALL_RATE)
     write_manifest(path.with_suffix(".csv"), ("audio", "start", "end", "channel", "text", "speaker"), rows)
 

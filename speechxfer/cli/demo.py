@@ -1,4 +1,4 @@
-"""`speechxfer demo`: the whole road on generated audio, without network or GPU."""
+"""`speechxfer demo`: what transfer is worth, on audio that comes with the package, without network or GPU."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from speechxfer.cli.options import Quiet
 
 
 def demo(
-    out: Annotated[
-        Path, typer.Option(help="Where to leave audio, recipe, model and report, in place of an earlier demo's.")
-    ] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Where to leave models, page and numbers, in place of an earlier demo's.")] = Path(
+        "runs/demo"
+    ),
+    real: Annotated[
+        Path | None,
+        typer.Option(help="Learn from real speech instead: a folder with speechocean762, an4 and fsdd. Takes longer."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Teach a small model four sounds on this machine, in seconds, to see that everything works."""
-    import shutil
-
+    """Teach a small pretrained model an accent, new words and commands, and a twin of it that knows nothing."""
     from rich.console import Console
 
-    from speechxfer import Transcriber, read_recipe
-    from speechxfer import finetune as run_finetune
-    from speechxfer.cli.demo_data import make_demo
-    from speechxfer.cli.progress import RunProgress
-    from speechxfer.cli.tables import show_sets
-    from speechxfer.errors import RunDirectoryError
+    from speechxfer.cli.demo_parts import embedded_parts, make_place, real_parts, run_part, transcribe_call
+    from speechxfer.cli.progress import DemoProgress
+    from speechxfer.cli.tables import show_call, show_demo
+    from speechxfer.report import write_demo_page, write_json
 
-    print("The audio of this demo is generated tones and its model starts from random weights: it shows the road, not transfer.")
-    if out.is_dir() and any(out.iterdir()) and not (out / "random-model").is_dir():
-        raise RunDirectoryError(f"{out} is not empty and holds no demo; give another --out")
-    shutil.rmtree(out, ignore_errors=True)
-    recipe, example = make_demo(out)
-    with RunProgress(quiet) as progress:
-        report = run_finetune(read_recipe(recipe), out / "run", progress)
-    show_sets(report["sets"], Console())
-    transcript = Transcriber(out / "run").transcribe(example)
-    print(f"{example.name} is heard as: {transcript.text}")
+    console = Console()
+    random_twin = make_place(out)
+    parts = real_parts(real) if real else embedded_parts()
+    with DemoProgress(quiet) as progress:
+        results = [run_part(part, random_twin, out / part.name, progress) for part in parts]
+        call, call_wer = transcribe_call()
+    numbers = [result.to_dict() for result in results]
+    write_json(out / "demo.json", {"parts": numbers, "call_wer": call_wer, "call": call.to_dict()})
+    write_demo_page(out / "demo.html", results, call, call_wer)
+    show_call(call, call_wer, console)
+    show_demo(results, console)
+    print(f"page: {out / 'demo.html'}")

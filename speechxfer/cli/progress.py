@@ -1,4 +1,4 @@
-"""Events of a run in, progress on stderr out: bars on a terminal, one line a minute elsewhere, nothing when quiet."""
+"""Events of runs in, progress on stderr out: bars on a terminal, lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from speechxfer.cli.tables import show_parts
 
@@ -69,3 +69,33 @@ class RunProgress:
                 self._bars.remove_task(self._bar)
             self._bar, self._label = self._bars.add_task(label, total=total), label
         self._bars.update(self._bar, completed=done, total=total)
+
+
+class DemoProgress:
+    """Shows many runs, a bar for each; call it with each event."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+        self._bars = Progress(*columns, console=self._console, disable=quiet or not self._console.is_terminal)
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
+
+    def begin(self, title: str) -> None:
+        """Show a new bar for the run to come."""
+        self._bar = self._bars.add_task(title, total=None)
+        if self._bars.disable:
+            self._console.print(f"{title} ...")
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if event["event"] == "step":
+            steps = event["steps"]
+            self._bars.update(self._bar, completed=(event["epoch"] - 1) * steps + event["step"], total=event["epochs"] * steps)

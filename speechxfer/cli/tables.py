@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from speechxfer.report import describe_learning_curve
+from speechxfer.report import DemoResult, describe_learning_curve
+from speechxfer.transcript import Transcript
 
 
 def _percent(value: float | None) -> str:
@@ -40,6 +41,26 @@ def show_sets(sets: Mapping[str, Mapping[str, Any]], console: Console) -> None:
     blocks = {str(scores.get("interval_blocks")) for scores in sets.values()} - {"None"}
     if blocks:
         console.print(f"in brackets: 95 % bootstrap interval over each {' or '.join(sorted(blocks))}", style="dim")
+
+
+def show_demo(results: Sequence[DemoResult], console: Console) -> None:
+    """Print what the pretrained model could do, what it learned, and what its random twin made of the same lessons."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    headings = ("learned", "measure", "tests", "tiny before", "tiny after", "training", "from random weights")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("learned", "measure") else "right")
+    for result in results:
+        scores = (_percent(result.before), _percent(result.after), f"{result.seconds:.0f} s", _percent(result.from_random))
+        table.add_row(result.title, result.measure, str(result.utterances), *scores)
+    console.print(table)
+
+
+def show_call(call: Transcript, wer: float, console: Console) -> None:
+    """Print a call, turn by turn."""
+    console.print(f"\nThe call {call.audio}, transcribed by tiny as it is (WER {_percent(wer)}):", style="bold")
+    for segment in call.segments:
+        console.print(f"{segment.start:6.1f} s  {segment.role}: {segment.text}", highlight=False)
+    console.print()
 
 
 def show_learning_curve(curve: Mapping[str, Any], console: Console) -> None:

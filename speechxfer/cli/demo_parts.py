@@ -1,0 +1,129 @@
+"""The parts of the demo: manifests in; scores of the pretrained model, of what it learned, and of its random twin, out."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from speechxfer import evaluate, finetune, read_recipe
+from speechxfer.cli.progress import DemoProgress
+from speechxfer.data import Manifest, normalise, parse_manifest, probe
+from speechxfer.errors import RunDirectoryError
+from speechxfer.evaluation import SetScores, term_recall
+from speechxfer.models import EMBEDDED, load_model
+from speechxfer.report import DemoExample, DemoResult
+from speechxfer.transcript import Segment, Transcript
+
+ASSETS = Path(str(files("speechxfer"))) / "assets" / "demo"
+AN4_TERMS = ("enter", "erase", "rubout", "repeat")
+_TWIN = "random-tiny"
+_EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing to learn: `dialect`, `vocabulary` or `commands`."""
+
+    name: str
+    title: str
+    measure: Literal["WER", "recall", "right"]
+    manifest: Path
+    terms: tuple[str, ...] = ()
+
+
+def embedded_parts() -> list[Part]:
+    """Give what is learned from the audio of the package."""
+    terms = tuple(sorted({*parse_manifest(ASSETS / "vocabulary.csv").columns["label"]}))
+    return [
+        Part("dialect", "a new accent (Scottish)", "WER", ASSETS / "dialect.csv"),
+        Part("vocabulary", f"new words ({len(terms)} names of products)", "recall", ASSETS / "vocabulary.csv", terms),
+        Part("commands", "commands (5 examples of each)", "right", ASSETS / "commands.csv"),
+    ]
+
+
+def real_parts(folder: Path) -> list[Part]:
+    """Give what is learned from real speech."""
+    return [
+        Part("dialect", "a new accent (speechocean762, Mandarin)", "WER", folder / "speechocean762" / "manifest.csv"),
+        Part("vocabulary", f"new words (an4: {', '.join(AN4_TERMS)})", "recall", folder / "an4" / "manifest.csv", AN4_TERMS),
+        Part("commands", "commands (fsdd, spoken digits)", "right", folder / "fsdd" / "manifest.csv"),
+    ]
+
+
+def make_place(out: Path) -> Path:
+    """Clear away an earlier demo, and save a model of `tiny`'s shape that knows nothing; gives its directory.
+
+    Raises
+    ------
+    RunDirectoryError
+        If the directory holds anything else.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / _TWIN).is_dir():
+        raise RunDirectoryError(f"{out} is not empty and holds no demo; give another --out")
+    shutil.rmtree(out, ignore_errors=True)
+    tiny = load_model(EMBEDDED)
+    torch.manual_seed(0)
+    (out / _TWIN).mkdir(parents=True)
+    replace(tiny, model=type(tiny.model)(tiny.model.config)).save(out / _TWIN)
+    return out / _TWIN
+
+
+def run_part(part: Part, random_twin: Path, directory: Path, progress: DemoProgress) -> DemoResult:
+    """Score `tiny` as it is, fine-tune it and its random twin by the same recipe, and score both."""
+    sets = [f"data.{name}={part.manifest}[split={name}]" for name in ("train", "dev", "test")]
+    recipe = ASSETS / f"{part.name}.yaml"
+    progress.begin(part.title)
+    test = parse_manifest(f"{part.manifest}[split=test]")
+    before = evaluate(EMBEDDED, test)
+    report = finetune(read_recipe(recipe, [*sets, f"model.path={EMBEDDED}"]), directory, progress)
+    after = evaluate(directory, test)
+    progress.begin(f"{part.title}, from random weights")
+    finetune(read_recipe(recipe, [*sets, f"model.path={random_twin}"]), directory / "from-random", progress)
+    control = evaluate(directory / "from-random", test)
+    return DemoResult(
+        part.title,
+        part.measure,
+        len(test),
+        _score(part, test, before),
+        _score(part, test, after),
+        _score(part, test, control),
+        seconds=report["training"]["seconds"],
+        examples=_examples(test, before, after),
+    )
+
+
+def transcribe_call() -> tuple[Transcript, float]:
+    """Transcribe the call of the package turn by turn; gives its WER too."""
+    manifest = parse_manifest(ASSETS / "call.csv")
+    scored = evaluate(EMBEDDED, manifest)
+    segments = [
+        Segment(text, utterance.start or 0.0, utterance.end or 0.0, 1.0, channel=utterance.channel, role=role)
+        for utterance, text, role in zip(manifest, scored.answers, manifest.columns["speaker"], strict=True)
+    ]
+    name = str(ASSETS / "call.flac")
+    return Transcript(name, probe(name).duration, tuple(segments)), float(scored.scores["wer"])
+
+
+def _score(part: Part, test: Manifest, scored: SetScores) -> float:
+    if part.measure == "recall":
+        references = [normalise(text, "basic") for text in test.columns["text"]]
+        heard, said = term_recall(references, scored.answers, part.terms)
+        return heard / said
+    if part.measure == "WER":
+        return scored.rows.rate
+    # A pretrained model knows no commands: what it can do is to write down the very words.
+    return sum(not errors for errors in scored.rows.errors) / len(test)
+
+
+def _examples(test: Manifest, before: SetScores, after: SetScores) -> tuple[DemoExample, ...]:
+    """Give the first utterances of as many speakers; they are not chosen by how well they went."""
+    rows = {speaker: row for row, speaker in reversed([*enumerate(test.columns["speaker"])])}
+    return tuple(
+        DemoExample(test[row], test.columns["text"][row], before.answers[row], after.answers[row])
+        for row in sorted(rows.values())[:_EXAMPLES]
+    )
