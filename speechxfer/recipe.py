@@ -88,6 +88,7 @@ class StoreSection(_Section):
 
     enabled: bool = True
     directory: str | None = None
+    max_gb: Positive = 8.0  # what does not fit is computed each time it is used
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
 
 
@@ -112,6 +113,11 @@ class AugmentSection(_Section):
     time_mask_seconds: Positive = 0.4
     feature_masks: Annotated[int, Field(ge=0)] = 0
     feature_mask_width: Annotated[int, Field(ge=1)] = 32
+
+    @property
+    def masks(self) -> bool:
+        """Whether features are masked."""
+        return bool(self.time_masks_per_second or self.feature_masks)
 
 
 class StageSection(_Section):

@@ -14,6 +14,8 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+import torch
+
 from speechxfer.data import Utterance, Waveform, WaveformAugmenter, load_audio
 from speechxfer.errors import StoreError
 from speechxfer.features.item import Item
@@ -53,7 +55,7 @@ class FeatureKeys:
         split: SplitModel,
         frontend: Frontend,
         precision: str,
-        dtype: str,
+        dtype: torch.dtype,
         augmenter: WaveformAugmenter | None,
         contents: AudioContents,
     ) -> None:
@@ -62,7 +64,7 @@ class FeatureKeys:
         self._contents = contents
         versions = [f"{package} {version(package)}" for package in _PACKAGES]
         device = next(split.parameters()).device.type
-        computing = [precision, dtype, device, str(getattr(split.model.config, "_attn_implementation", ""))]
+        computing = [precision, str(dtype), device, str(getattr(split.model.config, "_attn_implementation", ""))]
         self._prefix = _digest(split.prefix_digest(), frontend.settings(), *computing, *versions, _code_digest())
 
     def __call__(self, item: Item) -> bytes:

@@ -5,9 +5,10 @@ Audio is decoded and turned into model inputs by threads while the prefix runs o
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -43,6 +44,15 @@ class FeatureSource:
         Makes the views; may be None if no item has a view.
     batch_seconds
         Upper bound of padded audio in one forward of the prefix.
+    max_bytes
+        What the store may grow to; planned items beyond it are computed each time they are used.
+
+    Attributes
+    ----------
+    seconds_waited
+        In `batches`, for features.
+    planned_bytes
+        Size of all that was planned.
     """
 
     def __init__(
@@ -53,6 +63,7 @@ class FeatureSource:
         precision: str,
         augmenter: WaveformAugmenter | None = None,
         batch_seconds: float = 64.0,
+        max_bytes: float = math.inf,
     ) -> None:
         self._split = split
         self._frontend = frontend
@@ -62,7 +73,10 @@ class FeatureSource:
         self._batch_seconds = batch_seconds
         self._key_of = store.keys(split, frontend, precision, augmenter) if store is not None else None
         self._keys: dict[tuple[Any, ...], bytes] = {}
-        self._groups: dict[bytes, Sequence[Item]] = {}
+        self._groups: dict[bytes, Sequence[Item]] = {}  # of each key, all that is computed with it
+        self._fleeting: set[bytes] = set()  # keys of what is computed each time
+        self._bytes_left = max_bytes - store.num_bytes if store is not None else 0.0
+        self.planned_bytes = 0
         self.seconds_waited = 0.0
 
     def plan(self, items: Sequence[Item]) -> None:
@@ -78,7 +92,37 @@ class FeatureSource:
         ordered = [distinct[key] for key in sorted(distinct)]
         for rows in plan_batches([item.seconds for item in ordered], self._batch_seconds):
             group = [ordered[row] for row in rows]
-            self._groups.update({self._key(item): group for item in group})
+            self._plan_group({self._key(item): item for item in group})
+
+    @property
+    def num_planned(self) -> int:
+        """Distinct items that were planned."""
+        return len(self._groups) + len(self._fleeting)
+
+    @property
+    def num_fleeting(self) -> int:
+        """Those of them whose features do not fit into the store."""
+        return len(self._fleeting)
+
+    def _plan_group(self, group: Mapping[bytes, Item]) -> None:
+        """Decide whether a group is kept: if all of it fits."""
+        assert self._store is not None
+        sizes = {key: self._num_bytes(item) for key, item in group.items() if key not in self._groups}
+        self.planned_bytes += sum(sizes.values())
+        to_come = sum(size for key, size in sizes.items() if key not in self._store)
+        if to_come <= self._bytes_left:
+            self._bytes_left -= to_come
+            members = [*group.values()]
+            self._groups.update({key: members for key in group})
+        else:
+            self._fleeting |= {key for key in sizes if key not in self._store}
+
+    def _num_bytes(self, item: Item) -> int:
+        """Give the size of an item's features in the store, to a frame."""
+        assert self._store is not None
+        samples = round(item.seconds * self._frontend.sampling_rate)
+        frames, width = self._split.feature_shape(self._frontend.num_inputs(samples))
+        return frames * width * self._store.dtype.itemsize
 
     def batches(self, batches: Sequence[Sequence[Item]]) -> Iterator[FeatureBatch]:
         """Give one padded fp32 batch after the other; audio is read ahead by threads where features are missing.
@@ -110,23 +154,31 @@ class FeatureSource:
         if self._store is None:
             yield from self._compute(batches)
             return
-        groups = self._missing_groups(batches)
-        computed = zip(groups, self._compute(groups), strict=True)
-        for batch in batches:
-            while any(self._key(item) not in self._store for item in batch):
-                group, made = next(computed)
-                self._store.put({self._key(item): features for item, features in zip(group, made, strict=True)})
-            yield [self._store.get(self._key(item)) for item in batch]
+        needed = self._needed_groups(batches)
+        computed = self._compute([group for groups in needed for group in groups])
+        for batch, groups in zip(batches, needed, strict=True):
+            fleeting: dict[bytes, Features] = {}
+            for group in groups:
+                made = {self._key(item): features for item, features in zip(group, next(computed), strict=True)}
+                if self._fleeting.isdisjoint(made):
+                    self._store.put(made)
+                else:
+                    fleeting = {key: features.to(self._store.dtype) for key, features in made.items()}
+            keys = map(self._key, batch)
+            yield [fleeting[key] if key in fleeting else self._store.get(key) for key in keys]
 
-    def _missing_groups(self, batches: Sequence[Sequence[Item]]) -> list[Sequence[Item]]:
-        """Give the groups that these batches need and the store lacks, in the order of need."""
-        groups: dict[int, Sequence[Item]] = {}
-        for item in (item for batch in batches for item in batch):
-            key = self._key(item)
-            if self._store is not None and key not in self._store:
-                group = self._groups[key]
-                groups[id(group)] = group
-        return list(groups.values())
+    def _needed_groups(self, batches: Sequence[Sequence[Item]]) -> list[list[Sequence[Item]]]:
+        """Give for each batch the groups that it is the first to need and the store lacks, and what it needs that is not kept."""
+        assert self._store is not None
+        under_way: set[int] = set()
+        needed: list[list[Sequence[Item]]] = []
+        for batch in batches:
+            missing = [item for item in batch if self._key(item) not in self._store]
+            fleeting = [item for item in missing if self._key(item) in self._fleeting]
+            kept = {id(group): group for item in missing if (group := self._groups.get(self._key(item)))}
+            needed.append([group for name, group in kept.items() if name not in under_way] + ([fleeting] if fleeting else []))
+            under_way |= kept.keys()
+        return needed
 
     def _key(self, item: Item) -> bytes:
         assert self._key_of

@@ -18,7 +18,15 @@ Keys = Callable[[Item], bytes]
 
 
 class FeatureStore(Protocol):
-    """What a store can do."""
+    """What a store can do.
+
+    Attributes
+    ----------
+    dtype
+        Storage precision.
+    """
+
+    dtype: torch.dtype
 
     def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
         """Give the function that says under which key an item's features are kept."""
@@ -50,7 +58,7 @@ class MemoryStore:
     """
 
     def __init__(self, dtype: str) -> None:
-        self._dtype: torch.dtype = getattr(torch, dtype)
+        self.dtype: torch.dtype = getattr(torch, dtype)
         self._features: dict[bytes, Features] = {}
 
     def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
@@ -64,7 +72,7 @@ class MemoryStore:
 
     def put(self, features: Mapping[bytes, Features]) -> None:
         """Keep features by key."""
-        self._features |= {key: Features(item.frames.to(self._dtype), item.input_length) for key, item in features.items()}
+        self._features |= {key: item.to(self.dtype) for key, item in features.items()}
 
     def get(self, key: bytes) -> Features:
         """Give the features of a key; they are the store's own memory and must not be written to."""
@@ -99,11 +107,11 @@ class DiskStore:
         self._records = RecordFile(directory, dtype)
         self._contents = AudioContents(Path(directory) / "audio.sqlite")
         self._own = MemoryStore(dtype)
-        self._dtype = dtype
+        self.dtype = self._own.dtype
 
     def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
         """Give keys that hold every cause (see `FeatureKeys`)."""
-        return FeatureKeys(split, frontend, precision, self._dtype, augmenter, self._contents)
+        return FeatureKeys(split, frontend, precision, self.dtype, augmenter, self._contents)
 
     def __contains__(self, key: bytes) -> bool:
         """Tell whether a key is held, undamaged."""

@@ -46,13 +46,17 @@ class Features:
     ----------
     frames
         `[frames, width]` at the cut; for the cut before the encoder the inputs, `[input positions, width]` or `[samples]`; behind
-        the encoder of a model that pools all layers their means over time, `[layers, width]`.
+        the encoder of a model that pools over time the means of the layers it pools, `[layers, width]`.
     input_length
         Input positions (mel frames or samples) the utterance had, from which the native forward derives its masks.
     """
 
     frames: Tensor
     input_length: int
+
+    def to(self, dtype: torch.dtype) -> Features:
+        """Give them in another precision."""
+        return Features(self.frames.to(dtype), self.input_length)
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,18 @@ class SplitModel(nn.Module):
         The whole model; its parameters' `requires_grad` decide where the cut lies.
     family
         Its entry.
+    masked
+        Whether features will be masked in time, which their means cannot be.
     """
 
-    def __init__(self, model: PreTrainedModel, family: Family) -> None:
+    def __init__(self, model: PreTrainedModel, family: Family, *, masked: bool = False) -> None:
         super().__init__()
         self.model = model
         self.family = family
         self.cut = find_cut(model, family)
-        # The mean over time may come first, since what lies between it and the pooling head is linear.
-        self._keeps_layer_means = self.cut.kind == "end" and getattr(model.config, "use_weighted_layer_sum", False)
+        self._pools_all_layers = bool(getattr(model.config, "use_weighted_layer_sum", False))
+        # The mean over time may come first, since whatever a pooling head does before it is linear.
+        self._keeps_means = self.cut.kind == "end" and (self._pools_all_layers or (_pools_over_time(model) and not masked))
         # Whisper's log-mel is padded with the zeros that its convolutions pad with themselves.
         self._stem_sees_padding = family.inputs == "waveform" and sees_padding(self._stem)
 
@@ -145,6 +152,21 @@ class SplitModel(nn.Module):
         """Give the frames at the head `[batch]` of utterances with so many input positions `[batch]`."""
         return frame_lengths(self.model, input_lengths)
 
+    def feature_shape(self, input_length: int) -> tuple[int, int]:
+        """Give frames and width of the features of an utterance with so many input positions, without computing them."""
+        config: Any = self._encoder.config
+        if self.cut.kind == "input":
+            return input_length, config.num_mel_bins if self.family.inputs == "log_mel" else 1
+        if self._keeps_means:
+            return self._kept_layers, config.hidden_size
+        width = config.conv_dim[-1] if self.cut.kind == "stem" else config.hidden_size
+        return int(self.frame_lengths(torch.tensor(input_length))), width
+
+    @property
+    def _kept_layers(self) -> int:
+        config: Any = self._encoder.config
+        return int(config.num_hidden_layers) + 1 if self._pools_all_layers else 1
+
     @torch.no_grad()
     def prefix(self, inputs: FeatureBatch) -> list[Features]:
         """Run the frozen part in evaluation mode.
@@ -165,8 +187,8 @@ class SplitModel(nn.Module):
             was_training = self.model.training
             self.model.eval()
             lengths = self.frame_lengths(inputs.input_lengths)
-            if self._keeps_layer_means:
-                hidden = self._layer_means(inputs, lengths)
+            if self._keeps_means:
+                hidden = self._means(inputs, lengths)
                 lengths = torch.full_like(lengths, hidden.shape[1])
             else:
                 hidden = self._run_to_cut(inputs)
@@ -186,10 +208,11 @@ class SplitModel(nn.Module):
             except _Stop as stopped:
                 return stopped.hidden
 
-    def _layer_means(self, inputs: FeatureBatch, lengths: Tensor) -> Tensor:
+    def _means(self, inputs: FeatureBatch, lengths: Tensor) -> Tensor:
         with self._exact_stem(inputs.input_lengths):
             native = self._native_inputs(inputs.frames, inputs.input_lengths)
-            layers = self._encoder(**native, output_hidden_states=True).hidden_states
+            encoded = self._encoder(**native, output_hidden_states=self._pools_all_layers)
+        layers = encoded.hidden_states if self._pools_all_layers else (encoded.last_hidden_state,)
         return PooledClassificationHead.pool(layers, lengths)
 
     @contextmanager
@@ -219,7 +242,7 @@ class SplitModel(nn.Module):
         if self.family.inputs == "log_mel":
             shape_only = shape_only[..., None]
         native = self._native_inputs(shape_only, features.input_lengths)
-        if self._keeps_layer_means:
+        if self._keeps_means:
             # A mean is a sequence of one frame, which needs no mask.
             native["attention_mask"] = None
         with self._starting_at_cut(features.frames):
@@ -237,7 +260,7 @@ class SplitModel(nn.Module):
 
     def prefix_digest(self) -> str:
         """Give a hash of all weights below the cut and of the configuration that shapes them."""
-        kept = f"{self.cut}{'layer means' if self._keeps_layer_means else ''}{self.family}"
+        kept = f"{self.cut}{self._kept_layers if self._keeps_means else ''}{self.family}"
         config: Any = self._encoder.config
         shape = {name: value for name, value in config.to_dict().items() if name not in _OF_THE_HEAD}
         digest = hashlib.blake2b(f"{kept}{sorted(shape.items())}".encode(), digest_size=16)
@@ -277,7 +300,7 @@ class SplitModel(nn.Module):
         encoder = self._encoder
         with ExitStack() as undo:
             if self.cut.kind == "end":
-                layers = tuple(hidden[:, [layer]] for layer in range(hidden.shape[1])) if self._keeps_layer_means else None
+                layers = tuple(hidden[:, [layer]] for layer in range(hidden.shape[1])) if self._keeps_means else None
                 output = BaseModelOutput(last_hidden_state=layers[-1] if layers else hidden, hidden_states=layers)
                 undo.enter_context(_replaced_forward(encoder, lambda *_, **__: output))
             elif self.cut.kind == "stem":
@@ -301,6 +324,11 @@ class SplitModel(nn.Module):
         finally:
             setattr(owner, name, layers)
             handle.remove()
+
+
+def _pools_over_time(model: Any) -> bool:
+    """Tell whether the head takes the mean over time of what is linear in the frames, as ours and the native ones do."""
+    return isinstance(getattr(model, "head", None), PooledClassificationHead) or hasattr(model, "projector")
 
 
 @contextmanager

@@ -152,8 +152,7 @@ def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[
         if name not in LOGGER_TYPE_TO_CLASS:
             known = ", ".join(sorted(LOGGER_TYPE_TO_CLASS))
             yield Problem("training.trackers", None, f"unknown tracker {name!r}; known: {known}", skippable=False)
-    masks = recipe.augment.time_masks_per_second or recipe.augment.feature_masks
-    if masks and recipe.model.weighted_layer_sum and any(stage.train == "head" for stage in recipe.stages()):
+    if recipe.augment.masks and recipe.model.weighted_layer_sum and any(stage.train == "head" for stage in recipe.stages()):
         what = "masks cannot act on the layers' means, which a frozen encoder under model.weighted_layer_sum is reduced to"
         yield Problem("augment", None, f"{what}: turn the masks off, or the sum", skippable=False)
     if not recipe.data.mix and any(stage.mix_share for stage in recipe.stages()):

@@ -79,11 +79,19 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
             seed_generators(recipe.training.seed, number, 0, 3)
             inject_lora(model, speech_model.family, int(stage.train.removeprefix("lora:")))
         set_trainable(model, speech_model.family, stage.train)
-        split = SplitModel(model, speech_model.family)
+        split = SplitModel(model, speech_model.family, masked=recipe.augment.masks)
         if split.cut != cut and recipe.store.enabled and not disk_store:
             # Features at another cut are of no use any more, and memory is scarce.
             store, cut = MemoryStore(recipe.store.dtype), split.cut
-        source = FeatureSource(split, speech_model.frontend, store, precision, augmenter, recipe.training.batch_seconds)
+        source = FeatureSource(
+            split,
+            speech_model.frontend,
+            store,
+            precision,
+            augmenter,
+            batch_seconds=recipe.training.batch_seconds,
+            max_bytes=recipe.store.max_gb * 1e9,
+        )
         run.tell(
             "stage",
             stage=number,
@@ -91,8 +99,10 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
             cut=str(split.cut),
             parts=describe_trainable(model, speech_model.family),
         )
-        source.plan([item for views in training_set.views for item in views])
         source.plan(as_items(sets["dev"]))
+        source.plan([item for views in training_set.views for item in views])
+        if source.num_fleeting:
+            run.tell("note", text=_does_not_fit(source, recipe.store.max_gb))
         if number == 0 and not run.saved_in(0) and recipe.model.vocabulary == "new":
             _standardise_head(split, source, sets["train"])
         score_dev = _scorer(split, source, speech_model, sets["dev"], precision)
@@ -109,6 +119,14 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
     if _only_the_adapter_changes_the_encoder(recipe):
         save_head(model, run.directory / "adapter")
     return results
+
+
+def _does_not_fit(source: FeatureSource, max_gb: float) -> str:
+    size = f"{source.planned_bytes / 1e9:.1f} GB"
+    count = f"{source.num_fleeting} of {source.num_planned} utterances"
+    return (
+        f"all frozen features take {size}, but store.max_gb is {max_gb:g}: those of {count} are computed each time they are used"
+    )
 
 
 def _resumed(run: Run, model: PreTrainedModel, training_set: TrainingSet) -> tuple[int, list[dict[str, Any]]]:

@@ -62,7 +62,9 @@ def key(small_models, clip, tmp_path):
         augmenter = WaveformAugmenter(section, RATE, seed, [Utterance("noise", str(noise))] if section.noise else [])
         contents = AudioContents(tmp_path / "audio.sqlite")
         utterance = replace(Utterance("clip", str(clip)), **fields)
-        result = FeatureKeys(split, made.frontend, precision, dtype, augmenter, contents)(Item(utterance, 1.0, view))
+        result = FeatureKeys(split, made.frontend, precision, getattr(torch, dtype), augmenter, contents)(
+            Item(utterance, 1.0, view)
+        )
         contents.close()
         return result
 
@@ -112,7 +114,9 @@ def test_each_cause_changed_alone_is_a_miss(key, changes):
 
 def test_what_features_do_not_depend_on_is_a_hit(key):
     assert key() == key() == key(id="another name", text="another text", label="z")
-    assert key() == key(task="classification")  # the head and its labels lie above the cut
+    # The head and its labels lie above the cut; below it, all that counts is whether the head takes means.
+    assert key(task="classification", train="top:1") == key(train="top:1")
+    assert key(task="classification") != key()
     assert key(view=0) == key(view=0, seed=5) == key(view=0, id="another name")  # a speed is not chance
     assert key(end=0.5) == key(end=0.5 + 1e-9)  # the same samples
 

@@ -116,6 +116,32 @@ def test_features_are_never_padded(make, clips, name):
         assert features.input_length == clip.input_length
 
 
+@pytest.mark.parametrize("task", ["ctc", "classification"])
+@each_train
+@each_model
+def test_the_size_of_features_is_known_before_they_are_computed(make, clips, name, train, task):
+    speech_model, split = make(name, task, "linear", train)
+    for inputs, clip in zip(inputs_of(speech_model, clips), clips, strict=True):
+        (features,) = split.prefix(collate([inputs]))
+        frames = features.frames
+        shape = split.feature_shape(speech_model.frontend.num_inputs(len(clip)))
+        assert shape == (tuple(frames.shape) if frames.ndim == 2 else (len(frames), 1))
+
+
+@each_model
+def test_a_pooling_head_is_given_means_unless_they_will_be_masked(make, clips, name):
+    speech_model, split = make(name, "classification", "linear")
+    masked = SplitModel(speech_model.model, speech_model.family, masked=True)
+    inputs = collate(inputs_of(speech_model, clips[1:]))
+    means, frames = split.prefix(inputs), masked.prefix(inputs)
+    assert {tuple(item.frames.shape) for item in means} == {(1, 32)}
+    for mean, whole in zip(means, frames, strict=True):
+        assert len(whole.frames) > 1
+        torch.testing.assert_close(mean.frames[0], whole.frames.mean(dim=0))
+    with torch.no_grad():
+        torch.testing.assert_close(split(collate(means)), masked(collate(frames)), atol=1e-5, rtol=1e-5)
+
+
 @each_model
 @each_train
 def test_the_model_is_whole_again_after_prefix_and_suffix(make, clips, name, train):
