@@ -1,4 +1,4 @@
-"""`speechxfer cache ls|verify DIR`: look into a feature store on the disk."""
+"""`speechxfer cache ls|verify|prune DIR` and `cache build RECIPE`: look into, clean and fill a feature store on the disk."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from speechxfer.cli.options import Quiet
+
 if TYPE_CHECKING:
     from speechxfer.features import RecordFile
 
-cache = typer.Typer(help="Look into a feature store (store.directory).", no_args_is_help=True, rich_markup_mode=None)
+cache = typer.Typer(help="Look into, clean or fill a store of features.", no_args_is_help=True, rich_markup_mode=None)
 
 Directory = Annotated[Path, typer.Argument(help="The store's directory.")]
 
@@ -40,9 +42,49 @@ def verify(directory: Directory) -> None:
         raise typer.Exit(1)
 
 
+@cache.command("prune")
+def prune(
+    directory: Directory,
+    manifest: Annotated[
+        list[str] | None, typer.Option(help="Keep only what comes from its utterances; may be given again.", show_default=False)
+    ] = None,
+) -> None:
+    """Really delete the features of audio that is gone or changed, or that is in none of the manifests."""
+    from speechxfer.data import parse_manifest
+    from speechxfer.features import DiskStore
+
+    kept = None if manifest is None else [utterance for spec in manifest for utterance in parse_manifest(spec)]
+    _must_be_a_store(directory)
+    store = DiskStore(directory, "float32")
+    deleted, freed = store.prune(kept)
+    store.close()
+    print(f"{directory}: {deleted} utterances' features deleted, {freed / 1e6:.1f} MB freed")
+
+
+@cache.command("build")
+def build(
+    recipe: Annotated[Path, typer.Argument(help="YAML file, such as configs/commands.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...", show_default=False)] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compute beforehand what is frozen in a recipe's stages, for runs to come."""
+    from speechxfer import read_recipe
+    from speechxfer.cli.progress import FillProgress
+    from speechxfer.training import fill_store
+
+    checked = read_recipe(recipe, overrides or [])
+    with FillProgress(quiet) as progress:
+        count, size = fill_store(checked, progress)
+    print(f"{checked.store.directory}: features of {count} utterances, {size / 1e6:.1f} MB in all")
+
+
 def _opened(directory: Path) -> RecordFile:
     from speechxfer.features import RecordFile
 
+    _must_be_a_store(directory)
+    return RecordFile(directory, "float32")
+
+
+def _must_be_a_store(directory: Path) -> None:
     if not (directory / "index").is_file():
         raise typer.BadParameter(f"{directory} is not a feature store; expected the directory given as store.directory")
-    return RecordFile(directory, "float32")

@@ -71,6 +71,29 @@ class RunProgress:
         self._bars.update(self._bar, completed=done, total=total)
 
 
+class FillProgress:
+    """Shows how a store is filled; call it with how many are done of how many."""
+
+    def __init__(self, quiet: bool) -> None:
+        console = Console(stderr=True, quiet=quiet)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+        self._bar = self._bars.add_task("frozen features", total=None)
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show where it stands."""
+        self._bars.update(self._bar, completed=done, total=total)
+
+
 class DemoProgress:
     """Shows many runs, a bar for each; call it with each event."""
 

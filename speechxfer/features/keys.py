@@ -1,4 +1,7 @@
-"""Keys of features: everything that they depend on in, 16 bytes out. A changed cause is another key, never a stale hit."""
+"""Keys of features: everything that they depend on in, 32 bytes out. A changed cause is another key, never a stale hit.
+
+The first half of a key is the content of the audio, so that a store can be asked for what comes from it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.resources import files
@@ -17,7 +20,7 @@ from pathlib import Path
 import torch
 
 from speechxfer.data import Utterance, Waveform, WaveformAugmenter, load_audio
-from speechxfer.errors import StoreError
+from speechxfer.errors import AudioError, StoreError
 from speechxfer.features.item import Item
 from speechxfer.features.record_file import KEY_BYTES
 from speechxfer.models import Frontend, SplitModel
@@ -28,7 +31,7 @@ _YOUNG_SECONDS = 2.0  # a file changed again within its clock's tick looks uncha
 
 
 def _digest(*parts: str | bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    digest = hashlib.blake2b(digest_size=KEY_BYTES // 2)
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little") + data)
@@ -76,7 +79,12 @@ class FeatureKeys:
             If its audio cannot be read.
         """
         view = "" if item.view is None or self._augmenter is None else self._augmenter.causes(item.utterance.id, item.view)
-        return _digest(self._prefix, self._contents.digest(item.utterance, self._rate), view)
+        return self._contents.digest(item.utterance, self._rate) + _digest(self._prefix, view)
+
+
+def content_of(key: bytes) -> bytes:
+    """Give the hash of the audio that a key's features come from."""
+    return key[: KEY_BYTES // 2]
 
 
 @functools.cache
@@ -127,16 +135,50 @@ class AudioContents:
         path = os.path.abspath(utterance.audio)
         stretch = json.dumps([path, utterance.start, utterance.end, utterance.channel, rate])
         file = _identity(path)
-        asked = ("SELECT digest FROM contents WHERE stretch = ? AND file = ?", (stretch, file))
+        asked = ("SELECT digest FROM contents WHERE stretch = ? AND file = ? AND file != ''", (stretch, file))
         with self._saying_which():
             known = self._database.execute(*asked).fetchone()
         if known:
             return bytes(known[0])
         digest = _digest(load_audio(utterance, rate).tobytes())
-        if file and file == _identity(path):
-            with self._saying_which():
-                self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", (stretch, file, digest))
+        # Without an identity the file is read again the next time; that it was asked for must be known to `prune`.
+        unchanged = file if file == _identity(path) else ""
+        with self._saying_which():
+            self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", (stretch, unchanged, digest))
         return digest
+
+    def contents_of(self, utterances: Iterable[Utterance]) -> set[bytes]:
+        """Give the hashes of utterances' samples, at each rate that was ever asked for; what cannot be read has none."""
+        rates = {json.loads(stretch)[-1] for stretch in self._stretches()}
+        return {digest for utterance in utterances for rate in rates if (digest := self._if_readable(utterance, rate))}
+
+    def still_there(self) -> set[bytes]:
+        """Give the hashes of all stretches of files that exist, as these are now."""
+        known = map(json.loads, self._stretches())
+        return {
+            digest
+            for path, start, end, channel, rate in known
+            if (digest := self._if_readable(Utterance("", path, start=start, end=end, channel=channel), rate))
+        }
+
+    def forget_all_but(self, contents: Collection[bytes]) -> None:
+        """Forget which files had any other content."""
+        with self._saying_which():
+            rows = self._database.execute("SELECT stretch, digest FROM contents").fetchall()
+            gone = [(stretch,) for stretch, digest in rows if digest not in contents]
+            self._database.executemany("DELETE FROM contents WHERE stretch = ?", gone)
+            # Paths of deleted calls stay in no free page.
+            self._database.execute("VACUUM")
+
+    def _stretches(self) -> list[str]:
+        with self._saying_which():
+            return [stretch for (stretch,) in self._database.execute("SELECT stretch FROM contents").fetchall()]
+
+    def _if_readable(self, utterance: Utterance, rate: int) -> bytes | None:
+        try:
+            return self.digest(utterance, rate)
+        except AudioError:
+            return None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -22,13 +22,14 @@ from filelock import FileLock, Timeout
 from speechxfer.errors import StoreError
 from speechxfer.models import Features
 
-KEY_BYTES = 16
-_MAGIC = b"speechxfer1\0"
+KEY_BYTES = 32
+_MAGIC = b"speechxfer2\0"
 _HEADER = struct.Struct("<12sI")  # magic, number of the data file
 # key, offset, frames, width, input length, dtype, checksum of the frames
 _ENTRY = struct.Struct(f"<{KEY_BYTES}sQIIIII")
 _CHECKSUM = struct.Struct("<I")  # of what stands before it
 _HEADER_BYTES, _RECORD_BYTES = (layout.size + _CHECKSUM.size for layout in (_HEADER, _ENTRY))
+_ATTEMPTS = 5
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
@@ -108,18 +109,11 @@ class RecordFile:
 
     def _open(self) -> None:
         """Read the index; as the writer, cut off what a kill left half-written."""
-        with self._index.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-        if len(header) != _HEADER_BYTES or header != _header(_HEADER.unpack(header[: _HEADER.size])[1]):
-            raise StoreError(f"{self._index}: not the index of a feature store; remove {self._directory} to begin anew")
-        _, self._number = _HEADER.unpack(header[: _HEADER.size])
+        self._open_data()
         self._index_bytes = _HEADER_BYTES
         self._entries: dict[bytes, _Entry] = {}
         self._sound: set[bytes] = set()  # whose checksum was seen to be right
         self._map: mmap.mmap | None = None
-        flags = os.O_RDWR | os.O_CREAT if self.is_writer else os.O_RDONLY
-        # Kept open: a reader can go on with it after another process has pruned the store.
-        self._data = os.fdopen(os.open(self._data_path(self._number), flags, 0o600), "r+b" if self.is_writer else "rb")
         self._read_index()
         self._end = max((entry.offset + entry.num_bytes for entry in self._entries.values()), default=0)
         if self.is_writer:
@@ -127,6 +121,26 @@ class RecordFile:
             os.truncate(self._index, self._index_bytes)
             for path in {*self._directory.glob("features-*.bin")} - {self._data_path(self._number)}:
                 path.unlink()
+
+    def _open_data(self) -> None:
+        """Open the data file that the index names; a reader may have to look again, if another process prunes just then."""
+        flags = os.O_RDWR | os.O_CREAT if self.is_writer else os.O_RDONLY
+        for attempt in range(_ATTEMPTS):
+            self._number = self._read_number()
+            try:
+                # Kept open: a reader can go on with it after another process has pruned the store.
+                self._data = os.fdopen(os.open(self._data_path(self._number), flags, 0o600), "r+b" if self.is_writer else "rb")
+                return
+            except FileNotFoundError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+    def _read_number(self) -> int:
+        with self._index.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+        if len(header) != _HEADER_BYTES or header != _header(_HEADER.unpack(header[: _HEADER.size])[1]):
+            raise StoreError(f"{self._index}: not the index of a feature store; remove {self._directory} to begin anew")
+        return int(_HEADER.unpack(header[: _HEADER.size])[1])
 
     def _read_index(self) -> None:
         """Take in the records written since the last time, up to the first that is not whole."""

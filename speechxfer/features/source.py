@@ -94,6 +94,14 @@ class FeatureSource:
             group = [ordered[row] for row in rows]
             self._plan_group({self._key(item): item for item in group})
 
+    def fill(self) -> Iterator[int]:
+        """Compute all that is planned and to be kept; give after each batch how many items are done."""
+        groups = [*{id(group): group for group in self._groups.values()}.values()]
+        done = 0
+        for group, _ in zip(groups, self._each(groups), strict=True):
+            done += len(group)
+            yield done
+
     @property
     def num_planned(self) -> int:
         """Distinct items that were planned."""

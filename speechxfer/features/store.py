@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
-from speechxfer.data import WaveformAugmenter
+from speechxfer.data import Utterance, WaveformAugmenter
+from speechxfer.errors import StoreError
 from speechxfer.features.item import Item
-from speechxfer.features.keys import AudioContents, FeatureKeys
+from speechxfer.features.keys import AudioContents, FeatureKeys, content_of
 from speechxfer.features.record_file import RecordFile
 from speechxfer.models import Features, Frontend, SplitModel
 
@@ -104,6 +105,7 @@ class DiskStore:
     """
 
     def __init__(self, directory: str | Path, dtype: str) -> None:
+        self._directory = directory
         self._records = RecordFile(directory, dtype)
         self._contents = AudioContents(Path(directory) / "audio.sqlite")
         self._own = MemoryStore(dtype)
@@ -124,6 +126,27 @@ class DiskStore:
     def get(self, key: bytes) -> Features:
         """Give the features of a key; they must not be written to."""
         return self._own.get(key) if key in self._own else self._records.get(key)
+
+    def prune(self, utterances: Iterable[Utterance] | None = None) -> tuple[int, int]:
+        """Really delete the features of audio that is gone or changed, or that is not among these utterances.
+
+        Returns
+        -------
+        tuple of int
+            How many utterances' features were deleted, and the bytes that this freed.
+
+        Raises
+        ------
+        StoreError
+            If another process writes there.
+        """
+        if not self._records.is_writer:
+            raise StoreError(f"{self._directory}: another process writes there; try again later")
+        contents = self._contents.still_there() if utterances is None else self._contents.contents_of(utterances)
+        before = len(self._records)
+        freed = self._records.prune([key for key in self._records if content_of(key) in contents])
+        self._contents.forget_all_but(contents)
+        return before - len(self._records), freed
 
     @property
     def num_bytes(self) -> int:

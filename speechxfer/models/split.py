@@ -32,6 +32,11 @@ class Cut:
     kind: str
     layer: int = 0
 
+    @property
+    def height(self) -> tuple[int, int]:
+        """Give what orders cuts by how much lies below them."""
+        return ("input", "stem", "layer", "end").index(self.kind), self.layer
+
     def __str__(self) -> str:
         """Name the place."""
         places = {"input": "before the encoder", "stem": "above the convolutional stem", "end": "after the encoder"}

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "Event": "speechxfer.training.run",
+    "fill_store": "speechxfer.training.filling",
     "finetune": "speechxfer.training.finetuning",
 }
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.training.filling import fill_store as fill_store
     from speechxfer.training.finetuning import finetune as finetune
     from speechxfer.training.run import Event as Event
 

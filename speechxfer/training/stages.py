@@ -43,12 +43,13 @@ from speechxfer.training.run import Run
 
 def train(recipe: Recipe, prepared: Prepared, run: Run) -> list[dict[str, Any]]:
     """Run all stages, or those that are left, on the model in `prepared`; say how each went."""
-    with interruptible() as run.is_interrupted, _disk_store(recipe) as disk_store:
+    with interruptible() as run.is_interrupted, open_disk_store(recipe) as disk_store:
         return _train(recipe, prepared, run, disk_store)
 
 
 @contextmanager
-def _disk_store(recipe: Recipe) -> Iterator[DiskStore | None]:
+def open_disk_store(recipe: Recipe) -> Iterator[DiskStore | None]:
+    """Open the store that a recipe names, if it does."""
     if not recipe.store.enabled or recipe.store.directory is None:
         yield None
         return
@@ -61,37 +62,22 @@ def _disk_store(recipe: Recipe) -> Iterator[DiskStore | None]:
 
 def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore | None) -> list[dict[str, Any]]:
     sets, speech_model = prepared.sets, prepared.speech_model
-    accelerator = _accelerator(recipe, run.directory)
-    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
+    accelerator = make_accelerator(recipe, run.directory)
     model = speech_model.model.to(accelerator.device)
     store: FeatureStore | None = disk_store
     cut: Cut | None = None
-    rate, noises = speech_model.frontend.sampling_rate, prepared.noises or ()
-    augmenter = WaveformAugmenter(recipe.augment, rate, recipe.training.seed, noises)
-    training_set = _training_set(recipe, speech_model, sets, augmenter)
+    augmenter = make_augmenter(recipe, prepared)
+    training_set = make_training_set(recipe, speech_model, sets, augmenter)
     first, results = _resumed(run, model, training_set)
     for number, stage in enumerate(recipe.stages()):
         assert stage.train is not None
         if number < first:
             continue
-        if stage.train.startswith("lora:"):
-            # The random matrices must not depend on what was drawn before, which a resumed process has not drawn.
-            seed_generators(recipe.training.seed, number, 0, 3)
-            inject_lora(model, speech_model.family, int(stage.train.removeprefix("lora:")))
-        set_trainable(model, speech_model.family, stage.train)
-        split = SplitModel(model, speech_model.family, masked=recipe.augment.masks)
+        split = split_for_stage(recipe, number, speech_model)
         if split.cut != cut and recipe.store.enabled and not disk_store:
             # Features at another cut are of no use any more, and memory is scarce.
             store, cut = MemoryStore(recipe.store.dtype), split.cut
-        source = FeatureSource(
-            split,
-            speech_model.frontend,
-            store,
-            precision,
-            augmenter,
-            batch_seconds=recipe.training.batch_seconds,
-            max_bytes=recipe.store.max_gb * 1e9,
-        )
+        source = make_source(recipe, split, speech_model, store, accelerator, augmenter)
         run.tell(
             "stage",
             stage=number,
@@ -105,7 +91,7 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
             run.tell("note", text=_does_not_fit(source, recipe.store.max_gb))
         if number == 0 and not run.saved_in(0) and recipe.model.vocabulary == "new":
             _standardise_head(split, source, sets["train"])
-        score_dev = _scorer(split, source, speech_model, sets["dev"], precision)
+        score_dev = _scorer(split, source, speech_model, sets["dev"], _precision(accelerator))
         result = run_stage(number, recipe, split, source, training_set, score_dev, accelerator, run)
         if stage.train.startswith("lora:"):
             adapter = merge_lora(model)
@@ -119,6 +105,48 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
     if _only_the_adapter_changes_the_encoder(recipe):
         save_head(model, run.directory / "adapter")
     return results
+
+
+def make_augmenter(recipe: Recipe, prepared: Prepared) -> WaveformAugmenter:
+    """Give what makes the views of the training audio."""
+    rate = prepared.speech_model.frontend.sampling_rate
+    return WaveformAugmenter(recipe.augment, rate, recipe.training.seed, prepared.noises or ())
+
+
+def split_for_stage(recipe: Recipe, number: int, speech_model: SpeechModel) -> SplitModel:
+    """Let train what a stage trains, and cut the model below it."""
+    train = recipe.stages()[number].train
+    assert train is not None
+    if train.startswith("lora:"):
+        # The random matrices must not depend on what was drawn before, which a resumed process has not drawn.
+        seed_generators(recipe.training.seed, number, 0, 3)
+        inject_lora(speech_model.model, speech_model.family, int(train.removeprefix("lora:")))
+    set_trainable(speech_model.model, speech_model.family, train)
+    return SplitModel(speech_model.model, speech_model.family, masked=recipe.augment.masks)
+
+
+def make_source(
+    recipe: Recipe,
+    split: SplitModel,
+    speech_model: SpeechModel,
+    store: FeatureStore | None,
+    accelerator: Accelerator,
+    augmenter: WaveformAugmenter,
+) -> FeatureSource:
+    """Give the source of a stage's features."""
+    return FeatureSource(
+        split,
+        speech_model.frontend,
+        store,
+        _precision(accelerator),
+        augmenter,
+        batch_seconds=recipe.training.batch_seconds,
+        max_bytes=recipe.store.max_gb * 1e9,
+    )
+
+
+def _precision(accelerator: Accelerator) -> str:
+    return "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
 
 
 def _does_not_fit(source: FeatureSource, max_gb: float) -> str:
@@ -159,7 +187,7 @@ def _only_the_adapter_changes_the_encoder(recipe: Recipe) -> bool:
     return len(changing) == 1 and changing[0].startswith("lora:")
 
 
-def _training_set(
+def make_training_set(
     recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], augmenter: WaveformAugmenter
 ) -> TrainingSet:
     """Give own utterances in all views; those of `data.mix`, of which there are many, in one view each, the views in turn."""
@@ -182,7 +210,8 @@ def _scorer(split: SplitModel, source: FeatureSource, speech_model: SpeechModel,
     return lambda: score_set(split, source, speech_model, dev, precision, intervals=False)
 
 
-def _accelerator(recipe: Recipe, directory: Path) -> Accelerator:
+def make_accelerator(recipe: Recipe, directory: Path) -> Accelerator:
+    """Give devices and precision as the recipe wants them."""
     training = recipe.training
     device = choose_device(training.device)
     precision = choose_precision(training.precision, device)

@@ -21,7 +21,7 @@ def features(number: int) -> Features:
 
 
 def key(number: int) -> bytes:
-    return number.to_bytes(16, "big")
+    return number.to_bytes(32, "big")
 
 
 def several(*numbers: int) -> dict[bytes, Features]:
@@ -71,7 +71,7 @@ def test_a_second_process_reads_what_the_first_writes(tmp_path):
     writer = filled(tmp_path)
     code = (
         "import sys; from speechxfer.features.record_file import RecordFile; s = RecordFile(sys.argv[1], 'float32');"
-        "print(s.is_writer, len(s), flush=True); input(); print((10).to_bytes(16, 'big') in s, len(s))"
+        "print(s.is_writer, len(s), flush=True); input(); print((10).to_bytes(32, 'big') in s, len(s))"
     )
     reader = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -184,7 +184,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_records(tmp_path):
         "    g = torch.Generator().manual_seed(n)\n"
         "    return Features(torch.randn(1 + n % 7, 5, generator=g), 100 + n)\n"
         "while True:\n"
-        "    s.put({m.to_bytes(16, 'big'): made(m) for m in range(n, n + 3)}); n += 3\n"
+        "    s.put({m.to_bytes(32, 'big'): made(m) for m in range(n, n + 3)}); n += 3\n"
     )
     chance, counts = random.Random(0), [0]
     for _ in range(5):
@@ -217,3 +217,19 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     again = RecordFile(tmp_path, "float32")
     assert_holds(again, [*range(10), 12])
     assert len(again) == 11
+
+
+def test_a_reader_that_opens_while_another_process_prunes_looks_again(tmp_path, monkeypatch):
+    writer = filled(tmp_path)
+    original = RecordFile._read_number
+
+    def pruned_just_after(store):
+        number = original(store)
+        if number == 0 and not store.is_writer:
+            writer.prune([key(3)])
+        return number
+
+    monkeypatch.setattr(RecordFile, "_read_number", pruned_just_after)
+    reader = RecordFile(tmp_path, "float32")
+    assert not reader.is_writer and list(reader) == [key(3)]
+    assert_holds(reader, [3])

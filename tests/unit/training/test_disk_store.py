@@ -1,24 +1,28 @@
 """Runs on a store on disk: a second run computes nothing that is frozen, and nothing comes out differently."""
 
+import json
+
 import pytest
 import torch
 
 from speechxfer import finetune, load_model
+from speechxfer.errors import RecipeError
 from speechxfer.models import SplitModel
 from speechxfer.recipe import Recipe
+from speechxfer.training import fill_store
 
 
 @pytest.fixture
 def recipe(small_models, tones, tmp_path):
-    def make(**store):
-        stages = [{"train": "head", "epochs": 2}, {"train": "top:1", "epochs": 2}, {"train": "top:1", "epochs": 1}]
+    def make(stages=None, **store):
+        default = [{"train": "head", "epochs": 2}, {"train": "top:1", "epochs": 2}, {"train": "top:1", "epochs": 1}]
         tree = {
             "task": "ctc",
             "model": {"path": str(small_models["wav2vec2-layer"])},
             "data": {"train": str(tones)},
             "augment": {"views": 2, "speed": [0.9, 1.1], "time_masks_per_second": 2.0},
             "store": {"dtype": "float32", "directory": str(tmp_path / "store")} | store,
-            "training": {"batch_seconds": 2, "precision": "fp32", "stages": stages},
+            "training": {"batch_seconds": 2, "precision": "fp32", "stages": stages or default},
         }
         return Recipe.model_validate(tree)
 
@@ -42,6 +46,10 @@ def computed(monkeypatch):
 
 def weights(run):
     return load_model(run).model.state_dict()
+
+
+def log(run):
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
 def assert_same(first, second, **tolerance):
@@ -110,3 +118,33 @@ def test_a_run_beside_another_reads_and_computes_what_is_missing(recipe, tmp_pat
     finetune(recipe(), tmp_path / "outer", run_another)
     finetune(recipe(), tmp_path / "alone")
     assert_same(weights(tmp_path / "alone"), weights(tmp_path / "inner"))
+
+
+def test_a_filled_store_leaves_nothing_to_compute(recipe, tmp_path, computed):
+    told = []
+    count, size = fill_store(recipe(), lambda done, total: told.append((done, total)))
+    assert count == 2 * (2 * 40 + 10) == computed[0]  # two cuts; two views of each clip, and dev
+    assert told[-1] == (90, 90) and size == sum(path.stat().st_size for path in (tmp_path / "store").glob("features-*.bin"))
+    finetune(recipe(), tmp_path / "run")
+    assert computed[0] == count + 20  # dev and test, once, without a store
+    finetune(recipe(directory=str(tmp_path / "other")), tmp_path / "unfilled")
+    assert_same(weights(tmp_path / "run"), weights(tmp_path / "unfilled"))
+
+
+def test_what_an_earlier_stage_trains_cannot_be_computed_beforehand(recipe, computed):
+    upwards = recipe(stages=[{"train": "top:1", "epochs": 1}, {"train": "head", "epochs": 1}])
+    assert fill_store(upwards)[0] == 90 == computed[0]
+
+
+def test_without_a_store_there_is_nothing_to_fill(recipe):
+    with pytest.raises(RecipeError, match=r"store\.directory is missing"):
+        fill_store(recipe(directory=None))
+
+
+def test_over_the_cap_the_rest_is_computed_each_time_and_the_run_says_so(recipe, tmp_path):
+    report = finetune(recipe(max_gb=1e-4), tmp_path / "capped")
+    notes = [event["text"] for event in log(tmp_path / "capped") if event["event"] == "note"]
+    assert report["sets"]["dev"] and any("store.max_gb is 0.0001: those of" in note for note in notes)
+    assert sum(path.stat().st_size for path in (tmp_path / "store").glob("features-*.bin")) <= 1e5
+    finetune(recipe(directory=str(tmp_path / "other")), tmp_path / "whole")
+    assert_same(weights(tmp_path / "capped"), weights(tmp_path / "whole"), atol=2e-4, rtol=2e-3)
