@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "EMBEDDED": "speechxfer.models.save_load",
     "autocast": "speechxfer.models.compute",
     "choose_device": "speechxfer.models.compute",
     "choose_precision": "speechxfer.models.compute",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from speechxfer.models.lora import inject_lora as inject_lora
     from speechxfer.models.lora import merge_lora as merge_lora
     from speechxfer.models.lora import save_head as save_head
+    from speechxfer.models.save_load import EMBEDDED as EMBEDDED
     from speechxfer.models.save_load import SpeechModel as SpeechModel
     from speechxfer.models.save_load import load_model as load_model
     from speechxfer.models.save_load import new_head as new_head

@@ -114,6 +114,18 @@ def test_a_store_is_looked_into_and_mended(speechxfer, recipe, tmp_path):
     assert code == 2 and "not a feature store" in said
 
 
+def test_a_store_is_filled_and_pruned(speechxfer, recipe, tones, tmp_path):
+    store = tmp_path / "store"
+    code, printed, log = speechxfer("cache", "build", recipe, f"store.directory={store}")
+    assert (code, log) == (0, "") and printed.startswith(f"{store}: features of 50 utterances, ")
+    assert speechxfer("cache", "prune", store)[:2] == (0, f"{store}: 0 utterances' features deleted, 0.0 MB freed\n")
+    code, printed, _ = speechxfer("cache", "prune", store, "--manifest", f"{tones}[split=dev]")
+    assert code == 0 and printed.startswith(f"{store}: 40 utterances' features deleted, ")
+    assert ": 10 utterances' features" in speechxfer("cache", "ls", store)[1]
+    code, _, said = speechxfer("cache", "build", recipe)
+    assert code == 2 and "store.directory is missing" in said
+
+
 def test_the_demo_removes_nothing_but_an_earlier_demo(speechxfer, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     code, _, said = speechxfer("demo", "--out", tmp_path, "--quiet")
