@@ -33,12 +33,14 @@ what becomes of that.
 
 Greedy CTC, normaliser `basic`; 95 % bootstrap intervals over voices or speakers.
 
-- *Pretraining:* {hours:.0f} hours of speech that eSpeak NG 1.52 spoke in {accents} English accents by {voices} voices, in
-  synthetic rooms, over a telephone's band, at three speeds and with synthetic noise; {epochs} epochs, {steps} steps, seed 0. Dev
-  CER after each epoch: {curve}. `scripts/pretrain_tiny.py` makes it all.
-- *Texts:* usage examples and definitions of WordNet 3.0 (Princeton University, WordNet licence), call-centre sentences, numbers,
-  spelled names, word lists. No text of the demo's test sets, no sentence with one of its product names.
-- *Held out:* the accents {held_out_accents}, {held_out_voices} voices, a tenth of WordNet's examples.
+- *Pretraining:* {hours:.0f} hours of speech that eSpeak NG 1.52 spoke in {accents} English accents by {voices} voices, at many
+  rates and pitches, in synthetic rooms, over a telephone's band and with synthetic noise; {epochs} epochs, {steps} steps, seed 0.
+  Dev CER after each epoch: {curve}. `scripts/pretrain_tiny.py` makes it all.
+- *Texts:* those usage examples and definitions of WordNet 3.0 (Princeton University, WordNet licence) that are made of its 7,000
+  most frequent words, call-centre sentences, numbers, spelled names, word lists.
+- *Held out:* the accents {held_out_accents}, {held_out_voices} voices, a tenth of WordNet's sentences, the product names and all
+  sentences of the demo.
+- *Frames:* one each {frame_ms:.0f} ms.
 - *Licence:* Apache-2.0. eSpeak NG (GPL-3.0) spoke; none of it is inside.
 - *Format:* 16-bit floats. transformers keeps them: give `dtype=torch.float32` on a CPU.
 """
@@ -55,6 +57,7 @@ def main() -> None:
     speech_model = load_model(run / "run")
     sets = {
         "synthetic, unknown voices of known accents": run / "test/manifest.csv",
+        "the same in rooms and on the telephone": run / "places/manifest.csv",
         "synthetic, unknown voices of unknown accents": run / "accents/manifest.csv",
         "speechocean762 test (Mandarin accent, children too)": f"{shared / 'data/speechocean762/manifest.csv'}[split=test]",
         "an4 test (spelling and numbers, 1991)": f"{shared / 'data/an4/manifest.csv'}[split=test]",
@@ -75,6 +78,7 @@ def main() -> None:
         voices=len(VARIANTS),
         held_out_accents=" and ".join(HELD_OUT_ACCENTS),
         held_out_voices=len(HELD_OUT_VARIANTS),
+        frame_ms=1000 * speech_model.family.samples_per_frame / speech_model.family.sampling_rate,
         curve=", ".join(f"{event['dev_cer']:.3f}" for event in epochs),
     )
     speech_model.model.to(torch.float16)
