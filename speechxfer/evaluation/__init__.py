@@ -6,6 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "Difference": "speechxfer.evaluation.proof",
+    "Verdict": "speechxfer.evaluation.proof",
+    "compare": "speechxfer.evaluation.proof",
+    "holm": "speechxfer.evaluation.significance",
+    "mapsswe": "speechxfer.evaluation.matched_pairs",
+    "sign_flip_test": "speechxfer.evaluation.significance",
     "ErrorCounts": "speechxfer.evaluation.metrics",
     "RowErrors": "speechxfer.evaluation.scoring",
     "SetScores": "speechxfer.evaluation.scoring",
@@ -26,17 +32,23 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.evaluation.groups import group_rows as group_rows
     from speechxfer.evaluation.learning_curve import extrapolate as extrapolate
+    from speechxfer.evaluation.matched_pairs import mapsswe as mapsswe
     from speechxfer.evaluation.metrics import ErrorCounts as ErrorCounts
     from speechxfer.evaluation.metrics import character_errors as character_errors
     from speechxfer.evaluation.metrics import term_recall as term_recall
     from speechxfer.evaluation.metrics import total as total
     from speechxfer.evaluation.metrics import word_errors as word_errors
+    from speechxfer.evaluation.proof import Difference as Difference
+    from speechxfer.evaluation.proof import Verdict as Verdict
+    from speechxfer.evaluation.proof import compare as compare
     from speechxfer.evaluation.scoring import RowErrors as RowErrors
     from speechxfer.evaluation.scoring import SetScores as SetScores
     from speechxfer.evaluation.scoring import as_items as as_items
     from speechxfer.evaluation.scoring import evaluate as evaluate
     from speechxfer.evaluation.scoring import score_set as score_set
     from speechxfer.evaluation.significance import bootstrap_interval as bootstrap_interval
+    from speechxfer.evaluation.significance import holm as holm
+    from speechxfer.evaluation.significance import sign_flip_test as sign_flip_test
 
 
 def __getattr__(name: str) -> Any:

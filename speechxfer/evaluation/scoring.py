@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,24 @@ class RowErrors:
         Of each row: words of the reference, or 1.
     blocks
         Each row's speaker, or the row itself where the speaker is unknown.
+    block
+        What a block is: `speaker`, or `utterance` where no speaker is known.
+    measure
+        `wer`, or `error` for 1 - accuracy.
+    references, answers
+        Of each row, as they were compared: normalised texts, or labels.
+    groups
+        Column to group to its rows.
     """
 
     errors: Sequence[int]
     sizes: Sequence[int]
     blocks: Sequence[str]
+    block: str = "utterance"
+    measure: str = "wer"
+    references: Sequence[str] = ()
+    answers: Sequence[str] = ()
+    groups: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -177,14 +190,16 @@ def score_set(
         per_row = _LabelRows(targets, answers, speech_model.labels)  # type: ignore[assignment]
     everything = list(range(len(manifest)))
     scores = per_row.scores(everything, blocks if intervals else None)
+    block = "speaker" if any(manifest.columns.get("speaker", [])) else "utterance"
+    members = group_rows(manifest, groups) if intervals else {}
     if intervals:
-        scores["interval_blocks"] = "speaker" if any(manifest.columns.get("speaker", [])) else "utterance"
+        scores["interval_blocks"] = block
         scores["groups"] = {
-            name: {group: per_row.scores(rows, blocks) for group, rows in members.items()}
-            for name, members in group_rows(manifest, groups).items()
+            name: {group: per_row.scores(rows, blocks) for group, rows in own.items()} for name, own in members.items()
         }
         scores.update(per_row.details())
-    return SetScores(scores, answers, RowErrors(*per_row.errors_and_sizes(), blocks), blank)
+    rows = RowErrors(*per_row.errors_and_sizes(), blocks, block, per_row.measure, *per_row.compared(), members)
+    return SetScores(scores, answers, rows, blank)
 
 
 def _blocks(manifest: Manifest) -> list[str]:
@@ -196,14 +211,16 @@ def _blocks(manifest: Manifest) -> list[str]:
 class _TextRows:
     """Errors of each row of a CTC set."""
 
+    measure = "wer"
+
     def __init__(self, references: Sequence[str], answers: Sequence[str], normaliser: str) -> None:
         self._normaliser = normaliser
-        normalised = (
+        self._compared = (
             [normalise(text, normaliser) for text in references],
             [normalise(text, normaliser) for text in answers],
         )
-        self._words = word_errors(*normalised)
-        self._characters = character_errors(*normalised)
+        self._words = word_errors(*self._compared)
+        self._characters = character_errors(*self._compared)
         self._unnormalised = word_errors([normalise(text, "none") for text in references], answers)
 
     def scores(self, rows: Sequence[int], blocks: Sequence[str] | None) -> dict[str, Any]:
@@ -219,6 +236,9 @@ class _TextRows:
     def errors_and_sizes(self) -> tuple[list[int], list[int]]:
         return [counts.errors for counts in self._words], [counts.reference_length for counts in self._words]
 
+    def compared(self) -> tuple[list[str], list[str]]:
+        return self._compared
+
     def details(self) -> Mapping[str, Any]:
         return {"normaliser": self._normaliser, "wer_unnormalised": total(self._unnormalised).rate}
 
@@ -229,6 +249,8 @@ def _ratio_interval(counts: Sequence[ErrorCounts], blocks: Sequence[str]) -> tup
 
 class _LabelRows:
     """Hits of each row of a classification set; a label the model does not know counts as an error."""
+
+    measure = "error"
 
     def __init__(self, references: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> None:
         self._names = [*labels, *sorted(set(references) - set(labels))]
@@ -254,6 +276,9 @@ class _LabelRows:
     def errors_and_sizes(self) -> tuple[list[int], list[int]]:
         wrong = [int(expected != found) for expected, found in zip(self._references, self._answers, strict=True)]
         return wrong, [1] * len(wrong)
+
+    def compared(self) -> tuple[list[str], list[str]]:
+        return [self._names[number] for number in self._references], [self._names[number] for number in self._answers]
 
     def details(self) -> Mapping[str, Any]:
         matrix = self._matrix(range(len(self._references)))

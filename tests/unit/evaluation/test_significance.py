@@ -1,11 +1,14 @@
 """Bootstrap intervals: repeatable, around the ratio, and honest about utterances of one speaker."""
 
+import time
+
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechxfer.evaluation import bootstrap_interval
+from speechxfer.evaluation import bootstrap_interval, holm, sign_flip_test
 
 
 @settings(deadline=None, max_examples=25)
@@ -90,11 +93,11 @@ def test_unequal_speakers_are_pooled_and_not_averaged():
     blocks = [str(block) for block, size in enumerate(sizes) for _ in range(size)]
     words = random.integers(5, 15, len(blocks))
     errors = random.binomial(words, [0.9 / sizes[int(block)] for block in blocks])  # who says little errs often
-    ratios = []
-    for _ in range(4000):
-        rows = [row for block in random.choice(8, 8) for row in range(sum(sizes[:block]), sum(sizes[: block + 1]))]
-        ratios.append(errors[rows].sum() / words[rows].sum())
-    assert bootstrap_interval(errors, words, blocks) == pytest.approx(np.quantile(ratios, [0.025, 0.975]), rel=0.07)
+    sums = [np.bincount([int(block) for block in blocks], weights=values) for values in (errors, words)]
+    theirs = scipy.stats.bootstrap(
+        sums, lambda top, bottom, axis: top.sum(axis) / bottom.sum(axis), paired=True, method="BCa", n_resamples=20_000, rng=0
+    ).confidence_interval
+    assert bootstrap_interval(errors, words, blocks) == pytest.approx((theirs.low, theirs.high), rel=0.07)
 
 
 @pytest.mark.parametrize("blocks", [[], ["a"], ["a", "a", "a"]])
@@ -105,3 +108,55 @@ def test_no_interval_under_two_blocks(blocks):
 def test_no_interval_without_any_reference():
     assert bootstrap_interval([1, 2], [0, 0], ["a", "b"]) is None
     assert bootstrap_interval([1, 2, 0], [0, 4, 4], ["a", "b", "c"]) is not None
+
+
+def test_the_interval_is_scipys_bca():
+    values = np.random.default_rng(3).gamma(1.0, 1.0, 40)
+    ours = bootstrap_interval(values, np.ones(40), [str(block) for block in range(40)])
+    theirs = scipy.stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=0).confidence_interval
+    assert ours == pytest.approx((theirs.low, theirs.high), rel=0.02)
+    percentile = scipy.stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=0).confidence_interval
+    assert abs(ours[1] - theirs.high) < abs(percentile.high - theirs.high) / 2  # and not the percentile one
+
+
+def test_few_signs_are_all_tried():
+    # Of 16 equally likely sums only +-10 are as large; with one zero, twice as many.
+    assert sign_flip_test([1, 2, 3, 4], list("abcd")) == 2 / 16
+    assert sign_flip_test([1, 2, 3, 4, 0], list("abcde")) == 2 / 16
+    assert sign_flip_test([3, -1, 2, 3, -2, 5], list("aabbcc")) == sign_flip_test([2, 5, 3], list("abc")) == 2 / 8
+    assert sign_flip_test([1, -1], list("ab")) == 1.0
+    assert sign_flip_test([0, 0], list("ab")) == 1.0
+
+
+def test_random_signs_agree_with_all_signs(monkeypatch):
+    random = np.random.default_rng(0)
+    differences, blocks = random.normal(0.4, 1, 13), [str(block) for block in range(13)]
+    exact = sign_flip_test(differences, blocks)
+    monkeypatch.setattr("speechxfer.evaluation.significance._EXACT_BLOCKS", 2)
+    assert sign_flip_test(differences, blocks) == pytest.approx(exact, abs=0.015)
+    assert sign_flip_test(differences + 100, blocks) >= 1 / 10_001
+
+
+@pytest.mark.parametrize("speakers", [10, 30])
+def test_where_there_is_no_difference_one_in_twenty_is_called_one(speakers):
+    random = np.random.default_rng(speakers)
+    blocks = [str(row // 20) for row in range(20 * speakers)]
+    called = 0
+    for _ in range(200):
+        leaning = np.repeat(random.normal(0, 0.1, speakers), 20)  # some speakers suit one model, some the other
+        first, second = random.binomial(8, 0.2 + leaning.clip(-0.1, 0.1)), random.binomial(8, 0.2, 20 * speakers)
+        called += sign_flip_test(second - first, blocks) < 0.05
+    assert called / 200 < 0.1
+
+
+def test_holm_is_the_textbooks():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_ten_thousand_utterances_take_seconds():
+    errors = np.random.default_rng(0).binomial(10, 0.2, 10_000)
+    start = time.perf_counter()
+    bootstrap_interval(errors, np.full(10_000, 10), [str(row) for row in range(10_000)])
+    assert time.perf_counter() - start < 15  # the bar is 5 s on an idle machine

@@ -42,13 +42,13 @@ def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp
 def seen(monkeypatch):
     """Collect the training sets of all runs, in order."""
     sets = []
-    original = stages._training_set
+    original = stages.make_training_set
 
     def spy(recipe, speech_model, given, augmenter):
         sets.append(given["train"])
         return original(recipe, speech_model, given, augmenter)
 
-    monkeypatch.setattr(stages, "_training_set", spy)
+    monkeypatch.setattr(stages, "make_training_set", spy)
     return sets
 
 
