@@ -25,6 +25,7 @@ DIALECT = "en-gb-scotland"
 ACCENT = "en-us"
 TRAIN_VOICES, DEV_VOICES, TEST_VOICES = VARIANTS[:12], HELD_OUT_VARIANTS[:4], HELD_OUT_VARIANTS[4:]
 GAP_SECONDS = 0.2
+MAX_LETTERS_PER_SECOND = 25
 MIN_WORDS = 4  # of a sentence of the dialect
 BITRATE_LEVEL = 0.95  # libsndfile's `compression_level`; Opus takes some 16 kbit/s there
 
@@ -144,6 +145,8 @@ def write_set(path: Path, clips: Sequence[Clip]) -> None:
     gap = np.zeros(round(GAP_SECONDS * RATE), np.float32)
     pieces, rows, position = [], [], 0
     for clip, samples in zip(clips, spoken([clip.request for clip in clips], RATE), strict=True):
+        if len(clip.request.text) > MAX_LETTERS_PER_SECOND * len(samples) / RATE:
+            continue  # a voice that rushes so leaves too few frames for its letters
         start, end = position / RATE, (position + len(samples)) / RATE
         speaker = clip.request.voice.partition("+")[2]
         rows.append((f"{path.name}.ogg", f"{start:.4f}", f"{end:.4f}", clip.request.text, clip.label, speaker, clip.split))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,9 @@ from speechxfer.cli.options import BatchSeconds, Device, Json, Precision
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model that speechxfer saved, or the run that made it.")],
     manifest: Annotated[str, typer.Argument(help="manifest.csv, or manifest.csv[split=test].")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Another model of the same task, to be compared with on the same set.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write report.json into this directory too.")] = None,
     group: Annotated[
         list[str] | None,
@@ -30,8 +34,9 @@ def evaluate(
 
     from speechxfer import evaluate as score
     from speechxfer import load_model
-    from speechxfer.cli.tables import show_sets
-    from speechxfer.errors import RecipeError
+    from speechxfer.cli.tables import show_proof, show_sets
+    from speechxfer.errors import ModelError, RecipeError
+    from speechxfer.evaluation import compare
     from speechxfer.report import make_report, write_json
 
     loaded = load_model(model)
@@ -42,23 +47,35 @@ def evaluate(
         }
     except ValueError:
         raise RecipeError(f"--group {' '.join(group or [])}: expected COLUMN or COLUMN=NUMBER,NUMBER") from None
-    result = score(
-        loaded,
-        manifest,
+    score_on_set = functools.partial(
+        score,
+        manifest=manifest,
         groups=groups or None,
         on_bad_row="skip" if skip_bad_rows else "error",
         device=device,
         precision=precision,
         batch_seconds=batch_seconds,
     )
+    result = score_on_set(loaded)
     report = make_report(loaded.task, str(model), {"test": result.scores})
+    sets = {manifest: result.scores}
+    if baseline:
+        other = load_model(baseline)
+        if (other.task, other.normaliser) != (loaded.task, loaded.normaliser):
+            kinds = [f"task {one.task}, normaliser {one.normaliser}" for one in (other, loaded)]
+            raise ModelError(f"{baseline}: a model of {kinds[0]}, not to be compared with {model} ({kinds[1]})")
+        before = score_on_set(other)
+        report["before"] = {"kind": str(baseline), "sets": {"test": before.scores}}
+        report["proof"] = {"test": compare(before.rows, result.rows, (f"by {baseline}", f"by {model}")).to_dict()}
+        sets[f"{manifest} by {baseline}"] = before.scores
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "report.json", report)
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:
-        show_sets({manifest: result.scores}, Console())
+        show_sets(sets, Console())
+        show_proof(report, Console())
     if result.scores.get("skipped"):
         print(f"{result.scores['skipped']} bad rows left out")
         raise typer.Exit(1)

@@ -32,7 +32,7 @@ def finetune(
     from speechxfer import finetune as run_finetune
     from speechxfer import read_recipe
     from speechxfer.cli.progress import RunProgress
-    from speechxfer.cli.tables import show_learning_curve, show_sets
+    from speechxfer.cli.tables import show_learning_curve, show_proof, show_sets
 
     sugar = {"training.device": device, "training.precision": precision, "training.batch_seconds": batch_seconds}
     sugar |= {"proof.control": control, "store.enabled": "false" if no_store else None}
@@ -44,8 +44,10 @@ def finetune(
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:
-        sets = report["sets"] | {f"control {name}": scores for name, scores in report.get("control", {}).get("sets", {}).items()}
+        parts = {"": report, "before: ": report.get("before", {}), "control: ": report.get("control", {})}
+        sets = {f"{part}{name}": scores for part, own in parts.items() for name, scores in own.get("sets", {}).items()}
         show_sets(sets, Console())
+        show_proof(report, Console())
         if curve := report.get("learning_curve"):
             show_learning_curve(curve, Console())
         print(f"model: {report['model']}   report: {out / 'report.json'}")

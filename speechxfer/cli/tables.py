@@ -43,6 +43,14 @@ def show_sets(sets: Mapping[str, Mapping[str, Any]], console: Console) -> None:
         console.print(f"in brackets: 95 % bootstrap interval over each {' or '.join(sorted(blocks))}", style="dim")
 
 
+def show_proof(report: Mapping[str, Any], console: Console) -> None:
+    """Print what the verdict on the run, or on the transfer, says."""
+    for name, verdict in report.get("proof", {}).items():
+        console.print(f"{name}: {verdict['sentence']}", highlight=False)
+    if gain := report.get("control", {}).get("gain"):
+        console.print(gain["sentence"], highlight=False)
+
+
 def show_demo(results: Sequence[DemoResult], console: Console) -> None:
     """Print what the pretrained model could do, what it learned, and what its random twin made of the same lessons."""
     table = Table(box=None, pad_edge=False, header_style="bold")

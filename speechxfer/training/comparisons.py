@@ -1,19 +1,25 @@
-"""What a run is compared with: the same recipe, beside it, from random weights or on less data.
+"""What a run is compared with: where it started, and the same recipe from random weights or on less data.
 
-Every comparison is a run of its own in a folder of the main one, so that it can be resumed; scores come out.
+Every comparison that trains is a run of its own in a folder of the main one, so that it can be resumed; scores come out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transformers import PreTrainedModel
 
 from speechxfer.data import Manifest, plan_batches
-from speechxfer.evaluation import SetScores, evaluate, extrapolate
+from speechxfer.evaluation import SetScores, compare, evaluate, extrapolate
+from speechxfer.models import SpeechModel, load_model
 from speechxfer.recipe import Recipe
+from speechxfer.training.checkpoints import read_tensors
 from speechxfer.training.preparation import Prepared, model_under_new_head
 from speechxfer.training.run import Run
 from speechxfer.training.stages import train
@@ -21,19 +27,54 @@ from speechxfer.training.stages import train
 
 def score(recipe: Recipe, prepared: Prepared) -> dict[str, SetScores]:
     """Score dev and test as `speechxfer evaluate` will on the saved model: nothing comes from the store."""
-    training, groups, model = recipe.training, recipe.data.groups, prepared.speech_model
-    return {
-        name: evaluate(model, prepared.sets[name], groups=groups, device=training.device, precision=training.precision)
-        for name in ("dev", "test")
-    }
+    return {name: _score_set(recipe, prepared.speech_model, prepared.sets[name]) for name in ("dev", "test")}
 
 
-def scratch_control(recipe: Recipe, prepared: Prepared, run: Run) -> dict[str, Any]:
-    """Train the same shape from random weights; give the `control` section of the report."""
+def _score_set(recipe: Recipe, speech_model: SpeechModel, manifest: Manifest) -> SetScores:
+    training = recipe.training
+    return evaluate(speech_model, manifest, groups=recipe.data.groups, device=training.device, precision=training.precision)
+
+
+def proof(recipe: Recipe, prepared: Prepared, result: dict[str, SetScores], run: Run) -> dict[str, Any]:
+    """Compare the result with where it started; give the `before` and `proof` sections of the report.
+
+    The start is the pretrained model as it is, where it has a head for the task, else the model as its head-only first stage left
+    it. Where there is neither, there is nothing to compare with, and no section.
+    """
+    if recipe.model.vocabulary != "new":
+        kind, start = "pretrained model", load_model(recipe.model.path)
+        before = _score_set(recipe, start, prepared.sets["test"])
+    elif len(recipe.stages()) > 1 and recipe.stages()[0].train == "head":
+        kind = "after the head-only stage"
+        with _other_weights(prepared.speech_model.model, run.stage_start(1)):
+            before = _score_set(recipe, prepared.speech_model, prepared.sets["test"])
+    else:
+        return {}
+    verdict = compare(before.rows, result["test"].rows)
+    return {"before": {"kind": kind, "sets": {"test": before.scores}}, "proof": {"test": verdict.to_dict()}}
+
+
+@contextmanager
+def _other_weights(model: PreTrainedModel, file: Path) -> Iterator[None]:
+    """Put saved weights into a model for the duration of a block."""
+    own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.load_state_dict(read_tensors(file))
+    try:
+        yield
+    finally:
+        model.load_state_dict(own)
+
+
+def scratch_control(recipe: Recipe, prepared: Prepared, result: dict[str, SetScores], run: Run) -> dict[str, Any]:
+    """Train the same shape from random weights; give the `control` section of the report, with the gain of the transfer."""
     run.tell("note", text="control: the same recipe on the same shape with random weights")
     control = replace(prepared, speech_model=model_under_new_head(recipe, prepared.sets, random_encoder=True))
     train(recipe, control, run.beside("control", recipe))
-    return {"kind": "scratch", "sets": {name: result.scores for name, result in score(recipe, control).items()}}
+    scores = score(recipe, control)
+    gain = compare(scores["test"].rows, result["test"].rows, ("from random weights", "pretrained"))
+    name = "negative transfer" if gain.overall.outcome == "worse" else "transfer"
+    sets = {name: result.scores for name, result in scores.items()}
+    return {"kind": "scratch", "sets": sets, "gain": {**gain.to_dict(), "sentence": f"{name}: {gain.sentence}"}}
 
 
 def learning_curve(recipe: Recipe, prepared: Prepared, whole: dict[str, SetScores], run: Run) -> dict[str, Any]:

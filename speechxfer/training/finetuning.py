@@ -11,7 +11,7 @@ from speechxfer.data import Manifest
 from speechxfer.errors import AudioError, RunStoppedError, TrainingError
 from speechxfer.recipe import Recipe
 from speechxfer.report import make_report, plot_learning_curve, write_json
-from speechxfer.training.comparisons import learning_curve, score, scratch_control
+from speechxfer.training.comparisons import learning_curve, proof, score, scratch_control
 from speechxfer.training.preparation import Prepared, prepare
 from speechxfer.training.run import Listener, Run
 from speechxfer.training.stages import train
@@ -34,7 +34,8 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     Returns
     -------
     dict
-        The report: scores of dev and test, how training went, and what `proof` asks for.
+        The report: scores of dev and test, of the starting point where it can do the task, the verdict on the difference, how
+        training went, and what `proof` asks for.
 
     Raises
     ------
@@ -58,10 +59,11 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
         scores = score(recipe, prepared)
         sets = {name: result.scores for name, result in scores.items()}
         report = make_report(recipe.task, str(run.model), sets, training=training, notes=notes)
+        report |= proof(recipe, prepared, scores, run)
         # There to be read while comparisons, which take as long again and longer, are under way.
         write_json(run.directory / "report.json", report)
         if recipe.proof.control == "scratch":
-            report["control"] = scratch_control(recipe, prepared, run)
+            report["control"] = scratch_control(recipe, prepared, scores, run)
         if recipe.proof.learning_curve:
             report["learning_curve"] = learning_curve(recipe, prepared, scores, run)
             plot_learning_curve(report["learning_curve"], run.directory / "learning_curve.svg")

@@ -51,6 +51,20 @@ def test_a_run_is_scored_and_heard(speechxfer, recipe, tones, tmp_path):
     assert code == 0 and "labels: a, b" in printed
 
 
+def test_two_models_are_compared_on_the_same_set(speechxfer, recipe, tones, tmp_path):
+    for number in (1, 2):
+        words = ("finetune", recipe, f"training.epochs={number}", "--out", tmp_path / f"run{number}", "--quiet")
+        assert speechxfer(*words)[0] == 0
+    test = f"{tones}[split=test]"
+    words = ("evaluate", tmp_path / "run2", test, "--baseline", tmp_path / "run1")
+    code, printed, _ = speechxfer(*words, "--json")
+    report = json.loads(printed)
+    both = [1 - report[part]["sets"]["test"]["accuracy"] for part in ("before",)] + [1 - report["sets"]["test"]["accuracy"]]
+    overall = report["proof"]["test"]["overall"]
+    assert code == 0 and [overall["before"], overall["after"]] == pytest.approx(both)
+    assert "no evidence over speakers" in speechxfer(*words)[1].replace("\n", " ")
+
+
 def test_quiet_is_quiet_and_json_is_json(speechxfer, recipe, tmp_path):
     code, printed, log = speechxfer("finetune", recipe, "--out", tmp_path / "run", "--quiet", "--json")
     assert (code, log) == (0, "")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechxfer import finetune, load_model, read_manifest
+from speechxfer import evaluate, finetune, load_model, read_manifest
 from speechxfer.errors import RecipeError
 from speechxfer.recipe import Recipe, read_recipe
 from speechxfer.training import stages
@@ -31,11 +31,35 @@ def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp
     report = finetune(recipe(small_whisper, tones, {"control": "scratch"}, seed=5), tmp_path / "run")
     assert report["control"]["kind"] == "scratch"
     assert report["control"]["sets"].keys() == {"dev", "test"}
+    gain = report["control"]["gain"]
+    errors = [1 - scores["sets"]["test"]["accuracy"] for scores in (report["control"], report)]
+    assert [gain["overall"]["before"], gain["overall"]["after"]] == pytest.approx(errors)
+    assert gain["sentence"].startswith("transfer: no evidence over speakers: there are 1 speaker, and")
     pretrained, control = (
         [event["loss"] for event in events_of(directory) if event["event"] == "epoch"]
         for directory in (tmp_path / "run", tmp_path / "run/control")
     )
     assert len(pretrained) == len(control) == 2 and pretrained != control
+
+
+def test_a_run_is_compared_with_its_head_only_stage(small_whisper, tones, tmp_path):
+    stages = [{"train": "head", "epochs": 2}, {"train": "top:1", "epochs": 6, "encoder_learning_rate": 1e-2}]
+    report = finetune(recipe(small_whisper, tones, {}, stages=stages), tmp_path / "run")
+    alone = finetune(recipe(small_whisper, tones, {}, stages=stages[:1]), tmp_path / "head")
+    assert report["before"] == {"kind": "after the head-only stage", "sets": {"test": alone["sets"]["test"]}}
+    assert "before" not in alone and "proof" not in alone  # it has nothing to be compared with
+    overall = report["proof"]["test"]["overall"]
+    assert overall["difference"] == pytest.approx(alone["sets"]["test"]["accuracy"] - report["sets"]["test"]["accuracy"])
+    assert evaluate(tmp_path / "run", f"{tones}[split=test]").scores == report["sets"]["test"]  # its weights are its own again
+
+
+def test_a_run_is_compared_with_a_model_that_can_do_the_task(small_whisper, tones, tmp_path):
+    first = finetune(recipe(small_whisper, tones, {}), tmp_path / "first")
+    kept = recipe(tmp_path / "first", tones, {}).model_dump(mode="json")
+    report = finetune(
+        Recipe.model_validate(kept | {"model": {"path": str(tmp_path / "first"), "vocabulary": "keep"}}), tmp_path / "run"
+    )
+    assert report["before"] == {"kind": "pretrained model", "sets": {"test": first["sets"]["test"]}}
 
 
 @pytest.fixture
