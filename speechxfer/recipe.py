@@ -71,12 +71,13 @@ class WhisperSection(_Section):
 
 
 class DataSection(_Section):
-    """Which rows are trained on, chosen by and tested on; `mix` is further speech to train on, natural or synthetic."""
+    """Which rows are trained on, chosen by and tested on; `mix` is further speech to train on, `guard` must not get worse."""
 
     train: str
     mix: str | None = None
     dev: str | None = None
     test: str | None = None
+    guard: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
     groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
     on_bad_row: Literal["error", "skip"] = "error"
     split_by: Literal["speaker", "call", "id"] | None = None
@@ -160,6 +161,22 @@ class ProofSection(_Section):
     learning_curve: Annotated[list[Annotated[int, Field(ge=1, le=100)]], BeforeValidator(_as_list)] = Field(default_factory=list)
 
 
+class GuardSection(_Section):
+    """What `data.guard` may lose, as a share (0.01 is one point), and what happens then.
+
+    Attributes
+    ----------
+    undecided
+        Where speakers are too few to tell: `warn`, or `stop`, which treats it as broken.
+    remedy
+        `auto` looks for a mixture of the weights before and after that is intact.
+    """
+
+    max_regression: Positive = 0.01
+    undecided: Literal["warn", "stop"] = "warn"
+    remedy: Literal["none", "auto"] = "none"
+
+
 class Recipe(_Section):
     """A run is a function of recipe, data and seed.
 
@@ -177,6 +194,7 @@ class Recipe(_Section):
     augment: AugmentSection = Field(default_factory=AugmentSection)
     training: TrainingSection = Field(default_factory=TrainingSection)
     proof: ProofSection = Field(default_factory=ProofSection)
+    guard: GuardSection = Field(default_factory=GuardSection)
 
     @field_validator("model")
     @classmethod

@@ -54,5 +54,8 @@ def finetune(
     left_out = [note for note in report["notes"] if note.startswith("left out:")]
     if left_out:
         print("\n".join([f"{len(left_out)} bad row{'s' if len(left_out) > 1 else ''}:", *left_out]), file=sys.stderr)
-    if left_out or any(stage["collapsed"] for stage in report["training"]["stages"]):
+    refused = report.get("guard", {}).get("outcome") == "refused"
+    if refused:
+        print("the guard refuses this model: speech of data.guard got worse", file=sys.stderr)
+    if left_out or refused or any(stage["collapsed"] for stage in report["training"]["stages"]):
         raise typer.Exit(1)

@@ -19,6 +19,7 @@ _PUBLIC = {
     "WaveformAugmenter": "speechxfer.data.augment",
     "check_sets": "speechxfer.data.check",
     "load_audio": "speechxfer.data.audio",
+    "named_sets": "speechxfer.data.splits",
     "normalise": "speechxfer.data.text",
     "parse_manifest": "speechxfer.data.manifest",
     "plan_batches": "speechxfer.data.batching",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from speechxfer.data.manifest import Manifest as Manifest
     from speechxfer.data.manifest import parse_manifest as parse_manifest
     from speechxfer.data.manifest import read_manifest as read_manifest
+    from speechxfer.data.splits import named_sets as named_sets
     from speechxfer.data.splits import read_sets as read_sets
     from speechxfer.data.synthesis import SPOKEN_RATE as SPOKEN_RATE
     from speechxfer.data.synthesis import SpeechRequest as SpeechRequest

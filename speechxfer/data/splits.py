@@ -24,13 +24,14 @@ def read_sets(section: DataSection) -> tuple[dict[str, Manifest], list[str], lis
     Returns
     -------
     sets
-        `train`, `dev`, `test`, and `mix` if asked for; rows with problems are still in them, sets that cannot be had are not.
+        `train`, `dev`, `test`, and those asked for of `mix`, `guard`, `guard 2` ...; rows with problems are still in them, sets
+        that cannot be had are not.
     notes
         What was decided and the user should know, a sentence each.
     problems
         Files that cannot be read, or too few groups to hold any out.
     """
-    specs = {name: spec for name in ("train", "mix", "dev", "test") if (spec := getattr(section, name))}
+    specs = named_sets(section)
     sets: dict[str, Manifest] = {}
     notes: list[str] = []
     problems: list[Problem] = []
@@ -48,6 +49,12 @@ def read_sets(section: DataSection) -> tuple[dict[str, Manifest], list[str], lis
         except DataError as error:
             problems += error.problems
     return sets, notes, problems
+
+
+def named_sets(section: DataSection) -> dict[str, str]:
+    """Give the manifests that a recipe names, by the name of the set."""
+    specs = {name: spec for name in ("train", "mix", "dev", "test") if (spec := getattr(section, name))}
+    return specs | {f"guard {number}" if number > 1 else "guard": spec for number, spec in enumerate(section.guard, start=1)}
 
 
 def _use_split_column(sets: dict[str, Manifest], specs: Collection[str]) -> list[str]:

@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "GuardVerdict": "speechxfer.evaluation.guard",
+    "halves": "speechxfer.evaluation.guard",
+    "judge": "speechxfer.evaluation.guard",
     "Difference": "speechxfer.evaluation.proof",
     "Verdict": "speechxfer.evaluation.proof",
     "compare": "speechxfer.evaluation.proof",
@@ -31,6 +34,9 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from speechxfer.evaluation.groups import group_rows as group_rows
+    from speechxfer.evaluation.guard import GuardVerdict as GuardVerdict
+    from speechxfer.evaluation.guard import halves as halves
+    from speechxfer.evaluation.guard import judge as judge
     from speechxfer.evaluation.learning_curve import extrapolate as extrapolate
     from speechxfer.evaluation.matched_pairs import mapsswe as mapsswe
     from speechxfer.evaluation.metrics import ErrorCounts as ErrorCounts

@@ -54,6 +54,12 @@ class RowErrors:
         """WER, or 1 - accuracy."""
         return sum(self.errors) / sum(self.sizes)
 
+    def select(self, rows: Sequence[int]) -> RowErrors:
+        """Give some of the rows, without groups."""
+        columns = (self.errors, self.sizes, self.blocks, self.references, self.answers)
+        errors, sizes, blocks, references, answers = ([column[row] for row in rows] for column in columns)
+        return RowErrors(errors, sizes, blocks, self.block, self.measure, references, answers)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class SetScores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class DemoResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the numbers, ready for JSON."""
-        return {name: value for name, value in asdict(self).items() if name != "examples"}
+        return {name: value for name, value in vars(self).items() if name != "examples"}
 
 
 def write_demo_page(path: Path, results: Sequence[DemoResult], call: Transcript, call_wer: float) -> None:

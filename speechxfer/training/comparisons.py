@@ -5,64 +5,72 @@ Every comparison that trains is a run of its own in a folder of the main one, so
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
-from transformers import PreTrainedModel
+from torch import Tensor, nn
 
 from speechxfer.data import Manifest, plan_batches
 from speechxfer.evaluation import SetScores, compare, evaluate, extrapolate
 from speechxfer.models import SpeechModel, load_model
 from speechxfer.recipe import Recipe
 from speechxfer.training.checkpoints import read_tensors
-from speechxfer.training.preparation import Prepared, model_under_new_head
+from speechxfer.training.preparation import Prepared, model_under_new_head, starts_with_head_only
 from speechxfer.training.run import Run
 from speechxfer.training.stages import train
 
 
 def score(recipe: Recipe, prepared: Prepared) -> dict[str, SetScores]:
     """Score dev and test as `speechxfer evaluate` will on the saved model: nothing comes from the store."""
-    return {name: _score_set(recipe, prepared.speech_model, prepared.sets[name]) for name in ("dev", "test")}
+    return {name: score_set(recipe, prepared.speech_model, prepared.sets[name]) for name in ("dev", "test")}
 
 
-def _score_set(recipe: Recipe, speech_model: SpeechModel, manifest: Manifest) -> SetScores:
+def score_set(recipe: Recipe, speech_model: SpeechModel, manifest: Manifest) -> SetScores:
+    """Score one set of a run."""
     training = recipe.training
     return evaluate(speech_model, manifest, groups=recipe.data.groups, device=training.device, precision=training.precision)
 
 
-def proof(recipe: Recipe, prepared: Prepared, result: dict[str, SetScores], run: Run) -> dict[str, Any]:
-    """Compare the result with where it started; give the `before` and `proof` sections of the report.
+@dataclass(frozen=True)
+class StartingPoint:
+    """Where a run started, if that can do the task.
 
-    The start is the pretrained model as it is, where it has a head for the task, else the model as its head-only first stage left
-    it. Where there is neither, there is nothing to compare with, and no section.
+    Attributes
+    ----------
+    kind
+        `pretrained model` or `after the head-only stage`.
+    speech_model
+        It.
+    weights
+        Its weights in the shape of the tuned model, whose head may have grown.
     """
+
+    kind: str
+    speech_model: SpeechModel
+    weights: dict[str, Tensor]
+
+
+def starting_point(recipe: Recipe, prepared: Prepared, run: Run) -> StartingPoint | None:
+    """Give the pretrained model as it is, where it has a head for the task, else the model as its head-only stage left it."""
     if recipe.model.vocabulary != "new":
-        kind, start = "pretrained model", load_model(recipe.model.path)
-        before = _score_set(recipe, start, prepared.sets["test"])
-    elif len(recipe.stages()) > 1 and recipe.stages()[0].train == "head":
-        kind = "after the head-only stage"
-        with _other_weights(prepared.speech_model.model, run.stage_start(1)):
-            before = _score_set(recipe, prepared.speech_model, prepared.sets["test"])
-    else:
-        return {}
+        grown = model_under_new_head(recipe, prepared.sets)
+        return StartingPoint("pretrained model", load_model(recipe.model.path), grown.model.state_dict())
+    if starts_with_head_only(recipe):
+        weights = read_tensors(run.stage_start(1))
+        model = copy.deepcopy(prepared.speech_model.model)
+        cast(nn.Module, model).load_state_dict(weights)
+        return StartingPoint("after the head-only stage", replace(prepared.speech_model, model=model), weights)
+    return None
+
+
+def proof(recipe: Recipe, prepared: Prepared, start: StartingPoint, result: dict[str, SetScores]) -> dict[str, Any]:
+    """Compare the result with where it started; give the `before` and `proof` sections of the report."""
+    before = score_set(recipe, start.speech_model, prepared.sets["test"])
     verdict = compare(before.rows, result["test"].rows)
-    return {"before": {"kind": kind, "sets": {"test": before.scores}}, "proof": {"test": verdict.to_dict()}}
-
-
-@contextmanager
-def _other_weights(model: PreTrainedModel, file: Path) -> Iterator[None]:
-    """Put saved weights into a model for the duration of a block."""
-    own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.load_state_dict(read_tensors(file))
-    try:
-        yield
-    finally:
-        model.load_state_dict(own)
+    return {"before": {"kind": start.kind, "sets": {"test": before.scores}}, "proof": {"test": verdict.to_dict()}}
 
 
 def scratch_control(recipe: Recipe, prepared: Prepared, result: dict[str, SetScores], run: Run) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from speechxfer.data import Manifest
 from speechxfer.errors import AudioError, RunStoppedError, TrainingError
 from speechxfer.recipe import Recipe
 from speechxfer.report import make_report, plot_learning_curve, write_json
-from speechxfer.training.comparisons import learning_curve, proof, score, scratch_control
+from speechxfer.training.comparisons import learning_curve, proof, score, scratch_control, starting_point
+from speechxfer.training.guarding import guard
 from speechxfer.training.preparation import Prepared, prepare
 from speechxfer.training.run import Listener, Run
 from speechxfer.training.stages import train
@@ -25,7 +27,8 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     recipe
         See `speechxfer.read_recipe`.
     out
-        The run's directory: `model/`, `report.json`, `recipe.yaml`, `log.jsonl`, `environment.json`, `checkpoints/`.
+        The run's directory: `model/` (`candidate/` if the guard refuses it), `report.json`, `recipe.yaml`, `log.jsonl`,
+        `environment.json`, `checkpoints/`.
     listener
         Told every event as a dictionary, for progress.
     resume
@@ -54,12 +57,20 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
         run.tell("note", text=note)
     with _saying_how_to_go_on(run), _naming_the_row(prepared):
         stages = train(recipe, prepared, run)
-        prepared.speech_model.save(run.model)
         training = {"seconds": round(run.seconds, 1), "stages": stages}
+        start = starting_point(recipe, prepared, run)
+        guarded = None
+        if recipe.data.guard:
+            assert start is not None
+            guarded = guard(recipe, prepared, start, run)
+            prepared = replace(prepared, speech_model=guarded.speech_model)
+        model = run.candidate if guarded and guarded.is_refused else run.model
+        prepared.speech_model.save(model)
         scores = score(recipe, prepared)
         sets = {name: result.scores for name, result in scores.items()}
-        report = make_report(recipe.task, str(run.model), sets, training=training, notes=notes)
-        report |= proof(recipe, prepared, scores, run)
+        report = make_report(recipe.task, str(model), sets, training=training, notes=notes)
+        report |= proof(recipe, prepared, start, scores) if start else {}
+        report |= {"guard": guarded.section} if guarded else {}
         # There to be read while comparisons, which take as long again and longer, are under way.
         write_json(run.directory / "report.json", report)
         if recipe.proof.control == "scratch":
@@ -69,7 +80,7 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
             plot_learning_curve(report["learning_curve"], run.directory / "learning_curve.svg")
     write_json(run.directory / "report.json", report)
     run.finish()
-    run.tell("end", report=str(run.directory / "report.json"), model=str(run.model))
+    run.tell("end", report=str(run.directory / "report.json"), model=str(model))
     return report
 
 

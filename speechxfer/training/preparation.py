@@ -13,6 +13,7 @@ from speechxfer.data import (
     TARGET_COLUMN,
     Manifest,
     Vocabulary,
+    named_sets,
     normalise,
     parse_manifest,
     read_sets,
@@ -41,7 +42,7 @@ class Prepared:
     Attributes
     ----------
     sets
-        `train`, `dev`, `test`, and `mix` if asked for, with durations, good rows only.
+        `train`, `dev`, `test`, and those asked for of `mix`, `guard`, `guard 2` ..., with durations, good rows only.
     noises
         The rows of `augment.noise.manifest`; None without.
     speech_model
@@ -87,7 +88,7 @@ def prepare(recipe: Recipe) -> Prepared:
             sets[name] = manifest.select([row for row in range(len(manifest)) if row not in bad])
             problems += misfits
     needed = sets if noises is None else {**sets, "noise": noises}
-    complete = speech_model and sets.keys() == {"train", "dev", "test"} | ({"mix"} if recipe.data.mix else set())
+    complete = speech_model and sets.keys() >= {"train", "dev", "test", *named_sets(recipe.data)}
     refuse(problems, needed, recipe.data.on_bad_row if complete else "error")
     assert speech_model
     return Prepared(sets, noises, speech_model, notes + _unknown_targets(sets, speech_model), problems)
@@ -115,6 +116,11 @@ def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random
         normaliser=recipe.data.normaliser,
         random_encoder=random_encoder,
     )
+
+
+def starts_with_head_only(recipe: Recipe) -> bool:
+    """Tell whether a first stage trains the new head alone, so that what follows can be compared with it."""
+    return len(recipe.stages()) > 1 and recipe.stages()[0].train == "head"
 
 
 def _with_kept_head(recipe: Recipe, vocabulary: Vocabulary | None, labels: list[str], *, random_weights: bool) -> SpeechModel:
@@ -155,6 +161,11 @@ def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[
     if recipe.augment.masks and recipe.model.weighted_layer_sum and any(stage.train == "head" for stage in recipe.stages()):
         what = "masks cannot act on the layers' means, which a frozen encoder under model.weighted_layer_sum is reduced to"
         yield Problem("augment", None, f"{what}: turn the masks off, or the sum", skippable=False)
+    if recipe.data.guard and recipe.model.vocabulary == "new" and not starts_with_head_only(recipe):
+        what = (
+            "nothing to compare the result with: the pretrained model has no head for the task. Let a first stage train the head"
+        )
+        yield Problem("data.guard", None, f"{what} alone, or start from a model that has one (model.vocabulary)", skippable=False)
     if not recipe.data.mix and any(stage.mix_share for stage in recipe.stages()):
         yield Problem("training.stages", None, "mix_share is given, but data.mix is not", skippable=False)
     for train in dict.fromkeys(stage.train for stage in recipe.stages()) if speech_model else ():

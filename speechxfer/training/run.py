@@ -132,6 +132,11 @@ class Run:
         """Where the fine-tuned model is saved."""
         return self.directory / "model"
 
+    @property
+    def candidate(self) -> Path:
+        """Where a model is saved that the guard refuses."""
+        return self.directory / "candidate"
+
     def tell(self, event: str, **values: Any) -> None:
         """Log an event and pass it on."""
         record = {"event": event, "elapsed_seconds": round(self.seconds, 2), **values}
