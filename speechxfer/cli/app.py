@@ -6,6 +6,7 @@ import typer
 
 from speechxfer.cli.cache import cache
 from speechxfer.cli.demo import demo
+from speechxfer.cli.doctor import doctor
 from speechxfer.cli.evaluate import evaluate
 from speechxfer.cli.finetune import finetune
 from speechxfer.cli.info import info
@@ -19,6 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, transcribe, info, demo):
+for verb in (finetune, evaluate, transcribe, doctor, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")

@@ -6,6 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "AudioFacts": "speechxfer.evaluation.audio_facts",
+    "Finding": "speechxfer.evaluation.doctor",
+    "examine": "speechxfer.evaluation.doctor",
+    "measure": "speechxfer.evaluation.audio_facts",
     "GuardVerdict": "speechxfer.evaluation.guard",
     "halves": "speechxfer.evaluation.guard",
     "judge": "speechxfer.evaluation.guard",
@@ -33,6 +37,10 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.evaluation.audio_facts import AudioFacts as AudioFacts
+    from speechxfer.evaluation.audio_facts import measure as measure
+    from speechxfer.evaluation.doctor import Finding as Finding
+    from speechxfer.evaluation.doctor import examine as examine
     from speechxfer.evaluation.groups import group_rows as group_rows
     from speechxfer.evaluation.guard import GuardVerdict as GuardVerdict
     from speechxfer.evaluation.guard import halves as halves
