@@ -177,6 +177,12 @@ class GuardSection(_Section):
     remedy: Literal["none", "auto"] = "none"
 
 
+class ReportSection(_Section):
+    """What `report.html` holds; `audio` puts the sound of the worst utterances into it."""
+
+    audio: bool = True
+
+
 class Recipe(_Section):
     """A run is a function of recipe, data and seed.
 
@@ -195,6 +201,7 @@ class Recipe(_Section):
     training: TrainingSection = Field(default_factory=TrainingSection)
     proof: ProofSection = Field(default_factory=ProofSection)
     guard: GuardSection = Field(default_factory=GuardSection)
+    report: ReportSection = Field(default_factory=ReportSection)
 
     @field_validator("model")
     @classmethod

@@ -18,12 +18,13 @@ def evaluate(
     baseline: Annotated[
         Path | None, typer.Option(help="Another model of the same task, to be compared with on the same set.", show_default=False)
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write report.json into this directory too.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write report.json and report.html into this directory too.")] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(help="Column to report by, or bands of a number: gender, age=16. Default: all that fit."),
     ] = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Go on without them; exit code 1.")] = False,
+    audio: Annotated[bool, typer.Option(help="Let the worst utterances be heard in report.html.")] = True,
     device: Device = "auto",
     precision: Precision = "auto",
     batch_seconds: BatchSeconds = 64.0,
@@ -37,7 +38,7 @@ def evaluate(
     from speechxfer.cli.tables import show_proof, show_sets
     from speechxfer.errors import ModelError, RecipeError
     from speechxfer.evaluation import compare
-    from speechxfer.report import make_report, write_json
+    from speechxfer.report import make_report, write_json, write_page
 
     loaded = load_model(model)
     try:
@@ -71,6 +72,7 @@ def evaluate(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "report.json", report)
+        write_page(out / "report.html", report, result.rows, result.manifest, audio=audio)
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:

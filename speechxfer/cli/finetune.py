@@ -50,7 +50,7 @@ def finetune(
         show_proof(report, Console())
         if curve := report.get("learning_curve"):
             show_learning_curve(curve, Console())
-        print(f"model: {report['model']}   report: {out / 'report.json'}")
+        print(f"model: {report['model']}   report: {out / 'report.html'}")
     left_out = [note for note in report["notes"] if note.startswith("left out:")]
     if left_out:
         print("\n".join([f"{len(left_out)} bad row{'s' if len(left_out) > 1 else ''}:", *left_out]), file=sys.stderr)

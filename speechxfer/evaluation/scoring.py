@@ -73,6 +73,8 @@ class SetScores:
         Per utterance: text recognised, or label.
     rows
         Errors per utterance.
+    manifest
+        The utterances that were scored: without those left out.
     blank_share
         Share of blank frames of a CTC model; 0 for a classifier.
     """
@@ -80,6 +82,7 @@ class SetScores:
     scores: dict[str, Any]
     answers: list[str]
     rows: RowErrors
+    manifest: Manifest
     blank_share: float = 0.0
 
     @property
@@ -205,7 +208,7 @@ def score_set(
         }
         scores.update(per_row.details())
     rows = RowErrors(*per_row.errors_and_sizes(), blocks, block, per_row.measure, *per_row.compared(), members)
-    return SetScores(scores, answers, rows, blank)
+    return SetScores(scores, answers, rows, manifest, blank)
 
 
 def _blocks(manifest: Manifest) -> list[str]:

@@ -1,8 +1,9 @@
 """What a run found out, for machines and people."""
 
-from speechxfer.report.demo_page import DemoExample, DemoResult, write_demo_page
-from speechxfer.report.learning_curve import describe_learning_curve, plot_learning_curve
-from speechxfer.report.schema import make_report, write_json, write_text
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "DemoExample": "speechxfer.report.demo_page",
@@ -10,18 +11,29 @@ _PUBLIC = {
     "describe_learning_curve": "speechxfer.report.learning_curve",
     "make_report": "speechxfer.report.schema",
     "plot_learning_curve": "speechxfer.report.learning_curve",
+    "write_card": "speechxfer.report.card",
     "write_demo_page": "speechxfer.report.demo_page",
     "write_json": "speechxfer.report.schema",
+    "write_page": "speechxfer.report.page",
     "write_text": "speechxfer.report.schema",
 }
 
-__all__ = [
-    "DemoExample",
-    "DemoResult",
-    "describe_learning_curve",
-    "make_report",
-    "plot_learning_curve",
-    "write_demo_page",
-    "write_json",
-    "write_text",
-]
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.report.card import write_card as write_card
+    from speechxfer.report.demo_page import DemoExample as DemoExample
+    from speechxfer.report.demo_page import DemoResult as DemoResult
+    from speechxfer.report.demo_page import write_demo_page as write_demo_page
+    from speechxfer.report.learning_curve import describe_learning_curve as describe_learning_curve
+    from speechxfer.report.learning_curve import plot_learning_curve as plot_learning_curve
+    from speechxfer.report.page import write_page as write_page
+    from speechxfer.report.schema import make_report as make_report
+    from speechxfer.report.schema import write_json as write_json
+    from speechxfer.report.schema import write_text as write_text
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# Not pyplot: it keeps figures alive and looks for a screen.
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter, ScalarFormatter
+
 _NAMES = {"wer": "word error rate", "error": "share of wrong answers"}
 
 
@@ -26,11 +30,12 @@ def describe_learning_curve(curve: Mapping[str, Any]) -> str:
 
 
 def plot_learning_curve(curve: Mapping[str, Any], path: Path) -> None:
-    """Draw errors over minutes of training audio, on logarithmic axes where that can be, as the file's ending says."""
-    # Not pyplot: it keeps figures alive and looks for a screen.
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter, ScalarFormatter
+    """Save the picture as the file's ending says."""
+    draw_learning_curve(curve).savefig(path)
 
+
+def draw_learning_curve(curve: Mapping[str, Any]) -> Figure:
+    """Draw errors over minutes of training audio, on logarithmic axes where that can be."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     drawn = [point[name] for point in curve["points"] for name in ("dev", "test")]
     axes = figure.add_subplot(xscale="log", yscale="log" if min(drawn) > 0 else "linear")
@@ -49,4 +54,4 @@ def plot_learning_curve(curve: Mapping[str, Any], path: Path) -> None:
         formatter(PercentFormatter(xmax=1))
     axes.grid(True, which="both", alpha=0.3)
     axes.legend()
-    figure.savefig(path)
+    return figure

@@ -39,7 +39,8 @@ def test_a_run_is_scored_and_heard(speechxfer, recipe, tones, tmp_path):
     out = tmp_path / "run"
     code, printed, log = speechxfer("finetune", recipe, "--out", out)
     assert code == 0
-    assert str(out / "report.json") in printed and "ACCURACY" in printed
+    assert str(out / "report.html") in printed and "ACCURACY" in printed
+    assert (out / "report.html").is_file() and (out / "model/README.md").is_file()
     assert "epoch 2/2" in log and "encoder.layers.2" in log
     code, printed, _ = speechxfer("evaluate", out, f"{tones}[split=test]", "--json")
     scores = json.loads(printed)["sets"]["test"]
