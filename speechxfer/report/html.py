@@ -30,6 +30,7 @@ figure { margin: 1rem 0; background: #fff; overflow-x: auto } figure svg { max-w
 .verdict { font-size: 1.25rem; font-weight: 600 } .better { color: var(--good); font-weight: 600 } .worse { color: var(--bad) }
 del { color: var(--bad) } ins { color: var(--good); text-decoration: none } ins::before { content: "+" }
 mark { background: none; color: inherit; border-bottom: 2px dashed var(--bad) }
+@media (max-width: 40rem) { th, td { padding: .3rem } audio { width: 6rem } }
 @media print { body { margin: 0; max-width: none } audio { display: none } tr, figure { break-inside: avoid } }
 """
 

@@ -70,7 +70,7 @@ def _verdicts(report: Mapping[str, Any]) -> Iterator[str]:
         if segments := verdict.get("mapsswe"):
             yield f"<p>MAPSSWE: {segments['segments']} segments, p = {segments['p']:.3g}; it takes segments for independent.</p>"
     if not verdicts:
-        yield '<p class="verdict">Where the run started nothing could do the task: there is no before and after.</p>'
+        yield '<p class="verdict">There is no before and after: nothing to compare with could do the task, or none was given.</p>'
     if gain := report.get("control", {}).get("gain"):
         yield f"<p>{escape(_capital(gain['sentence']))}.</p>"
     if guard := report.get("guard"):
@@ -174,8 +174,8 @@ def _worst(rows: RowErrors, manifest: Manifest, audio: bool) -> Iterator[str]:
         reference, answer = rows.references[row], rows.answers[row]
         compared = _aligned(reference, answer) if rows.measure == "wer" else f"{escape(reference)} → {escape(answer)}"
         sound = [player(manifest[row])] if audio else []
-        cells.append((escape(manifest.columns["id"][row]), *sound, str(rows.errors[row]), compared))
-    yield table(("utterance", *(["sound"] if audio else []), "errors", "what was said and heard"), cells)
+        cells.append((escape(manifest.columns["id"][row]), str(rows.errors[row]), compared, *sound))
+    yield table(("utterance", "errors", "what was said and heard", *(["sound"] if audio else [])), cells)
 
 
 def _aligned(reference: str, answer: str) -> str:

@@ -119,7 +119,7 @@ def test_a_classifier_shows_its_confusions(manifest, tmp_path):
     rows = RowErrors([0] * 8 + [1], [1] * 9, labels, "speaker", "error", labels, ["on", "off"] * 4 + ["on"])
     write_page(tmp_path / "page.html", make_report("classification", "m", {"test": scores}), rows, manifest, audio=False)
     text, _ = read(tmp_path / "page.html")
-    assert "there is no before and after" in text and "off → on" in text
+    assert "There is no before and after" in text and "off → on" in text
     assert "<td><b>off</b></td><td>4</td><td>1</td>" in text
 
 
