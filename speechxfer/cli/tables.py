@@ -51,6 +51,21 @@ def show_proof(report: Mapping[str, Any], console: Console) -> None:
         console.print(gain["sentence"], highlight=False)
 
 
+def show_ranking(runs: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print runs from the best on dev on, and how the first one does against each."""
+    measure = "wer" if "wer" in runs[0]["sets"]["dev"] else "accuracy"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", f"dev {measure}", f"test {measure}", "training"):
+        table.add_column(heading, justify="left" if heading == "run" else "right", overflow="fold")
+    for run in runs:
+        scores = (_with_interval(run["sets"][name], measure) for name in ("dev", "test"))
+        table.add_row(run["run"], *scores, f"{run['seconds'] / 60:.1f} min")
+    console.print(table)
+    for run in runs[1:]:
+        said = run["verdict"]["sentence"] if run["verdict"] else "other test utterances, so nothing can be said"
+        console.print(f"{runs[0]['run']} against {run['run']}: {said}", highlight=False)
+
+
 def show_demo(results: Sequence[DemoResult], console: Console) -> None:
     """Print what the pretrained model could do, what it learned, and what its random twin made of the same lessons."""
     table = Table(box=None, pad_edge=False, header_style="bold")

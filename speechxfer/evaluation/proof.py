@@ -147,7 +147,7 @@ def _sentence(measure: str, overall: Difference, groups: Mapping[str, Mapping[st
     figures = f"{rate} {100 * overall.before:.1f} % {names[0]}, {100 * overall.after:.1f} % {names[1]}"
     many = f"{overall.blocks} {overall.over}{'s' if overall.blocks != 1 else ''}"
     if overall.blocks < MIN_BLOCKS:
-        return f"no evidence over {overall.over}s: there are {many}, and it takes {MIN_BLOCKS} ({figures})"
+        return f"no evidence over {overall.over}s: {many} only, and it takes {MIN_BLOCKS} ({figures})"
     points = f"{100 * abs(overall.difference):.1f} points"
     interval = ""
     if overall.interval:

@@ -9,6 +9,8 @@ _PUBLIC = {
     "DemoExample": "speechxfer.report.demo_page",
     "DemoResult": "speechxfer.report.demo_page",
     "describe_learning_curve": "speechxfer.report.learning_curve",
+    "read_answers": "speechxfer.report.answers",
+    "write_answers": "speechxfer.report.answers",
     "make_report": "speechxfer.report.schema",
     "plot_learning_curve": "speechxfer.report.learning_curve",
     "write_card": "speechxfer.report.card",
@@ -21,6 +23,8 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.report.answers import read_answers as read_answers
+    from speechxfer.report.answers import write_answers as write_answers
     from speechxfer.report.card import write_card as write_card
     from speechxfer.report.demo_page import DemoExample as DemoExample
     from speechxfer.report.demo_page import DemoResult as DemoResult

@@ -13,7 +13,7 @@ from speechxfer.data import Manifest
 from speechxfer.errors import AudioError, RunStoppedError, TrainingError
 from speechxfer.evaluation import RowErrors
 from speechxfer.recipe import Recipe
-from speechxfer.report import make_report, plot_learning_curve, write_card, write_json, write_page
+from speechxfer.report import make_report, plot_learning_curve, write_answers, write_card, write_json, write_page
 from speechxfer.training.comparisons import learning_curve, proof, score, scratch_control, starting_point
 from speechxfer.training.guarding import guard
 from speechxfer.training.preparation import Prepared, prepare
@@ -29,8 +29,8 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     recipe
         See `speechxfer.read_recipe`.
     out
-        The run's directory: `model/` (`candidate/` if the guard refuses it), `report.json`, `report.html`, `recipe.yaml`,
-        `log.jsonl`, `environment.json`, `checkpoints/`.
+        The run's directory: `model/` (`candidate/` if the guard refuses it), `report.json`, `report.html`, `answers.csv` of the
+        test set, `recipe.yaml`, `log.jsonl`, `environment.json`, `checkpoints/`.
     listener
         Told every event as a dictionary, for progress.
     resume
@@ -88,10 +88,11 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
 
 
 def _write_for_people(recipe: Recipe, report: dict[str, Any], rows: RowErrors, test: Manifest, run: Run) -> None:
-    """Write the page, and the card of the model."""
+    """Write the page, what was heard, and the card of the model."""
     environment = json.loads((run.directory / "environment.json").read_text(encoding="utf-8"))
     page = run.directory / "report.html"
     write_page(page, report, rows, test, audio=recipe.report.audio, recipe=recipe.to_yaml(), environment=environment)
+    write_answers(run.directory / "answers.csv", test.columns["id"], rows)
     tested_on = recipe.data.test or f"held out from {recipe.data.train}"
     write_card(Path(report["model"]) / "README.md", report, recipe.model.path, recipe.data.train, tested_on)
 

@@ -63,7 +63,24 @@ def test_two_models_are_compared_on_the_same_set(speechxfer, recipe, tones, tmp_
     both = [1 - report[part]["sets"]["test"]["accuracy"] for part in ("before",)] + [1 - report["sets"]["test"]["accuracy"]]
     overall = report["proof"]["test"]["overall"]
     assert code == 0 and [overall["before"], overall["after"]] == pytest.approx(both)
-    assert "no evidence over speakers" in speechxfer(*words)[1].replace("\n", " ")
+    assert "no evidence over speakers" in " ".join(speechxfer(*words)[1].split())
+
+
+def test_runs_are_ranked_by_dev_and_compared_on_test(speechxfer, recipe, tones, tmp_path):
+    rates = {"good": "1e-2", "bad": "1e-9"}
+    for name, rate in rates.items():
+        words = ("finetune", recipe, f"training.head_learning_rate={rate}", "--out", tmp_path / name, "--quiet")
+        assert speechxfer(*words)[0] in (0, 1)
+    code, printed, _ = speechxfer("compare", tmp_path / "bad", tmp_path / "good", "--json")
+    first, second = json.loads(printed)["runs"]
+    assert code == 0 and (first["run"], second["run"]) == (str(tmp_path / "good"), str(tmp_path / "bad"))
+    assert first["verdict"] is None
+    overall = second["verdict"]["overall"]
+    right = [row["sets"]["test"]["accuracy"] for row in (second, first)]
+    assert [overall["before"], overall["after"]] == pytest.approx([1 - share for share in right])
+    assert "no evidence over speakers" in " ".join(speechxfer("compare", tmp_path / "bad", tmp_path / "good")[1].split())
+    code, _, said = speechxfer("compare", tmp_path)
+    assert code == 2 and "is not the directory of a finished run" in said.replace("\n", " ")
 
 
 def test_quiet_is_quiet_and_json_is_json(speechxfer, recipe, tmp_path):

@@ -44,7 +44,7 @@ def test_few_speakers_prove_nothing_however_large_the_gain(count, outcome):
     verdict = compare(rows([9] * len(names), names), rows([0] * len(names), names))
     assert verdict.overall.outcome == outcome
     if outcome == "no evidence":
-        assert verdict.sentence.startswith("no evidence over speakers: there are 7 speakers, and it takes 8")
+        assert verdict.sentence.startswith("no evidence over speakers: 7 speakers only, and it takes 8")
 
 
 def test_groups_are_corrected_for_their_number_and_harm_is_named():

@@ -34,7 +34,7 @@ def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp
     gain = report["control"]["gain"]
     errors = [1 - scores["sets"]["test"]["accuracy"] for scores in (report["control"], report)]
     assert [gain["overall"]["before"], gain["overall"]["after"]] == pytest.approx(errors)
-    assert gain["sentence"].startswith("transfer: no evidence over speakers: there are 1 speaker, and")
+    assert gain["sentence"].startswith("transfer: no evidence over speakers: 1 speaker only, and")
     pretrained, control = (
         [event["loss"] for event in events_of(directory) if event["event"] == "epoch"]
         for directory in (tmp_path / "run", tmp_path / "run/control")
