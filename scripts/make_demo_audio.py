@@ -23,7 +23,7 @@ from speechxfer.data import SPOKEN_RATE, SpeechRequest, resample, speak
 RATE, CALL_RATE = 16_000, 8_000
 DIALECT = "en-gb-scotland"
 ACCENT = "en-us"
-TRAIN_VOICES, DEV_VOICES, TEST_VOICES = VARIANTS[:12], HELD_OUT_VARIANTS[:4], HELD_OUT_VARIANTS[4:]
+TRAIN_VOICES, DEV_VOICES, TEST_VOICES = VARIANTS[:24], HELD_OUT_VARIANTS[:4], HELD_OUT_VARIANTS[4:]
 GAP_SECONDS = 0.2
 MAX_LETTERS_PER_SECOND = 25
 BITRATE_LEVEL = 0.95  # libsndfile's `compression_level`; Opus takes some 16 kbit/s there
@@ -54,11 +54,15 @@ _SENTENCES = {
 _CARRIERS = {
     "train": (
         "please order {term} for me,i have a question about {term},the price of {term} went up,{term} does not start,"
-        "we sell {term} in every shop,how do i install {term}"
+        "we sell {term} in every shop,how do i install {term},my sister uses {term} at work,where can i buy {term},"
+        "{term} is out of stock,do you have a new version of {term},i paid for {term} last week,send me the bill for {term},"
+        "our office runs on {term},is there a manual for {term},i would like to cancel {term},{term} is too slow today,"
+        "who can repair {term},it says that {term} has expired,you should try {term},what does {term} cost"
     ).split(","),
     "dev": ["is {term} available here", "they recommend {term} to everyone"],
     "test": ["can you tell me more about {term}", "{term} stopped working again", "she wants to return {term} today"],
 }
+_TRAIN_CARRIERS = 8  # for each term
 COMMANDS = "volume up,volume down,next song,pause,lights on,lights off,call home,open the door,set a timer,good night".split(",")
 OTHER_WORDS = (
     "banana,yellow river,seven bridges,maybe later,cold soup,window seat,green pencil,far away,thank you,happy birthday,"
@@ -142,11 +146,9 @@ def vocabulary(chance: random.Random) -> list[Clip]:
     """Give the product terms in carrier sentences, which differ between the sets as the voices do."""
     clips = []
     for split, voices in (("train", TRAIN_VOICES), ("dev", DEV_VOICES), ("test", TEST_VOICES)):
-        for carrier in _CARRIERS[split]:
-            clips += [
-                Clip(request(chance, carrier.format(term=term), ACCENT, chance.choice(voices)), split, term)
-                for term in PRODUCT_TERMS
-            ]
+        for term in PRODUCT_TERMS:
+            for carrier in chance.sample(_CARRIERS[split], min(_TRAIN_CARRIERS, len(_CARRIERS[split]))):
+                clips.append(Clip(request(chance, carrier.format(term=term), ACCENT, chance.choice(voices)), split, term))
     return clips
 
 
