@@ -49,11 +49,11 @@ Greedy CTC, normaliser `basic`; 95 % bootstrap intervals over voices or speakers
 def main() -> None:
     """Score, halve, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, nargs="+", help="the pretraining's, in order; the last is scored")
     parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    run, shared = arguments.run, arguments.shared
+    run, shared = arguments.run[-1], arguments.shared
     speech_model = load_model(run / "run")
     sets = {
         "synthetic, unknown voices of known accents": run / "test/manifest.csv",
@@ -64,16 +64,16 @@ def main() -> None:
     }
     rows = [row(name, speech_model, manifest) for name, manifest in sets.items()]
     print("\n".join(rows))
-    log = [json.loads(line) for line in (run / "run/log.jsonl").read_text(encoding="utf-8").splitlines()]
-    epochs = [event for event in log if event["event"] == "epoch"]
-    report = json.loads((run / "run/report.json").read_text(encoding="utf-8"))
-    seconds = sum(map(float, read_manifest(run / "train/manifest.csv").columns["duration"]))
+    reports = [json.loads((one / "run/report.json").read_text(encoding="utf-8")) for one in arguments.run]
+    logs = [(one / "run/log.jsonl").read_text(encoding="utf-8").splitlines() for one in arguments.run]
+    epochs = [event for log in logs for event in map(json.loads, log) if event["event"] == "epoch"]
+    seconds = sum(sum(map(float, read_manifest(one / "train/manifest.csv").columns["duration"])) for one in arguments.run)
     card = CARD.format(
         rows="\n".join(rows),
         parameters=sum(parameter.numel() for parameter in speech_model.model.parameters()) / 1e6,
         hours=seconds / 3600,
         epochs=len(epochs),
-        steps=sum(stage["steps"] for stage in report["training"]["stages"]),
+        steps=sum(stage["steps"] for report in reports for stage in report["training"]["stages"]),
         accents=len(ACCENTS),
         voices=len(VARIANTS),
         held_out_accents=" and ".join(HELD_OUT_ACCENTS),

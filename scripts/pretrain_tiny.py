@@ -2,6 +2,7 @@
 
     python scripts/pretrain_tiny.py --out runs/tiny              # makes 18 hours of speech, then trains; hours on 2 cores
     python scripts/pretrain_tiny.py --out runs/tiny              # the same command again goes on after a stop
+    python scripts/pretrain_tiny.py --out runs/tiny2 --start runs/tiny/run --seed 10     # more, on other speech
 
 A small wav2vec2 in layer-norm style learns characters by CTC, from random weights, by the same road as every fine-tuning: a
 manifest, a recipe, a run that can be resumed. Needs `espeakng-loader` and Debian's `wordnet-base`.
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--hours", type=float, default=18.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", help="weights to start from, instead of random ones")
     arguments = parser.parse_args()
     if not WORDNET.is_dir():
         sys.exit("needs wordnet-base: apt-get install wordnet-base")
@@ -53,9 +55,12 @@ def main() -> None:
     make_held_out(out / "test", ACCENTS, arguments.seed + 2)
     make_held_out(out / "places", ACCENTS, arguments.seed + 3, in_places=True)
     make_held_out(out / "accents", HELD_OUT_ACCENTS, arguments.seed + 4)
-    make_random_model(out / "random", arguments.seed)
-    given = [f"model.path={out / 'random'}", f"augment.noise.manifest={out / 'noise/manifest.csv'}"]
-    given += [f"data.train={out / 'train/manifest.csv'}"]
+    if arguments.start:
+        given = [f"model.path={arguments.start}", "model.vocabulary=keep"]
+    else:
+        make_random_model(out / "random", arguments.seed)
+        given = [f"model.path={out / 'random'}"]
+    given += [f"data.train={out / 'train/manifest.csv'}", f"augment.noise.manifest={out / 'noise/manifest.csv'}"]
     # Dev is all that training may see; scripts/export_tiny.py scores the others.
     given += [f"data.{name}={out / 'dev/manifest.csv'}" for name in ("dev", "test")]
     try:
