@@ -143,6 +143,7 @@ class TrainingSection(_Section):
     mix_share: Annotated[float, Field(ge=0, lt=1)] = 0.5  # of an epoch's utterances, where there is `data.mix`
     warmup_share: Probability = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    l2_sp: Annotated[float, Field(ge=0)] = 0.0  # pulls the encoder back to where the stage began, so that it forgets less
     max_grad_norm: Positive = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -151,6 +151,7 @@ def run_stage(
         split.train_suffix()
         for micro_batches in _masked(plan[state.step :], source, recipe, split, state, training_set, accelerator):
             loss = stepper.take(micro_batches)
+            state.pull()
             state.schedule.step()
             state.average.update()
             state.step, state.steps, state.loss_sum = state.step + 1, state.steps + 1, state.loss_sum + loss

@@ -54,6 +54,34 @@ def make_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> Lamb
     return LambdaLR(optimizer, factor)
 
 
+class StartingPointPull:
+    """Pulls the encoder back to where the stage began (L2-SP), apart from the gradient, as AdamW decays weights.
+
+    X. Li, Y. Grandvalet and F. Davoine, "Explicit inductive bias for transfer learning with convolutional networks", ICML 2018.
+
+    Parameters
+    ----------
+    split
+        The model, at its starting point.
+    optimizer
+        Whose rates scale the pull.
+    strength
+        0 pulls nothing.
+    """
+
+    def __init__(self, split: SplitModel, optimizer: AdamW, strength: float) -> None:
+        self._strength = strength
+        encoder_ids = {id(parameter) for parameter in split.model.base_model.parameters()} if strength else set()
+        groups = [(group, [p for p in group["params"] if id(p) in encoder_ids]) for group in optimizer.param_groups]
+        self._groups = [(group, own, [p.detach().clone() for p in own]) for group, own in groups if own]
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        """Pull, after a step and before the schedule changes its rate."""
+        for group, parameters, starts in self._groups:
+            torch._foreach_lerp_(parameters, starts, min(1.0, group["lr"] * self._strength))
+
+
 class WeightAverage:
     """Exponential running average of what trains (Polyak averaging); it is what gets evaluated and saved.
 

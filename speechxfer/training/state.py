@@ -19,7 +19,7 @@ from speechxfer.training.checkpoints import (
     restore_random_states,
     seed_generators,
 )
-from speechxfer.training.optimizer import WeightAverage, make_optimizer, make_schedule
+from speechxfer.training.optimizer import StartingPointPull, WeightAverage, make_optimizer, make_schedule
 
 
 class StageState:
@@ -52,6 +52,7 @@ class StageState:
         self._frozen = frozen_digest(split.model)
         self.optimizer = make_optimizer(split, stage.head_learning_rate, stage.encoder_learning_rate, training.weight_decay)
         self.schedule = make_schedule(self.optimizer, max(1, round(training.warmup_share * total_steps)), total_steps)
+        self.pull = StartingPointPull(split, self.optimizer, training.l2_sp)
         self.average = WeightAverage(split, training.average_decay)
         self.best = best
         self.epoch = 0  # under way, from 0

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from speechxfer import finetune, load_model
 from speechxfer.models import SplitModel, new_head, set_trainable
-from speechxfer.training.optimizer import WeightAverage, make_optimizer, make_schedule
+from speechxfer.recipe import Recipe
+from speechxfer.training.optimizer import StartingPointPull, WeightAverage, make_optimizer, make_schedule
 
 
 def test_each_parameter_that_trains_is_in_one_group_with_its_rate(small_whisper):
@@ -57,3 +59,38 @@ def test_no_decay_keeps_the_raw_weights():
     average.update()
     with average.applied():
         assert layer.weight.item() == 5.0
+
+
+def test_the_pull_is_towards_the_start_and_leaves_the_head_alone(small_whisper):
+    made = new_head(small_whisper, "classification", labels=("a", "b"))
+    set_trainable(made.model, made.family, "top:1")
+    split = SplitModel(made.model, made.family)
+    optimizer = make_optimizer(split, 1e-2, 1e-4, 0.0)
+    start = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
+    pull = StartingPointPull(split, optimizer, strength=2_500.0)  # times the encoder's rate: a quarter of the way
+    with torch.no_grad():
+        for parameter in made.model.parameters():
+            if parameter.requires_grad:
+                parameter += 1.0
+    pull()
+    for name, parameter in made.model.named_parameters():
+        moved = 0.0 if not parameter.requires_grad else 1.0 if name.startswith("head.") else 0.75
+        torch.testing.assert_close(parameter.detach(), start[name] + moved)
+
+
+def test_a_stronger_pull_ends_nearer_to_the_start(small_whisper, tones, tmp_path):
+    def distance(strength):
+        tree = {
+            "task": "classification",
+            "model": {"path": str(small_whisper), "train": "top:1"},
+            "data": {"train": str(tones)},
+            "training": {"epochs": 2, "batch_seconds": 4, "encoder_learning_rate": 1e-3, "l2_sp": strength},
+        }
+        out = tmp_path / str(strength)
+        finetune(Recipe.model_validate(tree), out)
+        tuned = load_model(out).model.base_model.state_dict()
+        began = new_head(small_whisper, "classification", labels=("a", "b")).model.base_model.state_dict()
+        return sum((tuned[name] - began[name]).square().sum().item() for name in tuned)
+
+    assert distance(0.0) > 2 * distance(100.0) > 0
+    assert distance(1e6) == 0
