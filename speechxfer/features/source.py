@@ -122,6 +122,7 @@ class FeatureSource:
             self._bytes_left -= to_come
             members = [*group.values()]
             self._groups.update({key: members for key in group})
+            self._fleeting -= group.keys()
         else:
             self._fleeting |= {key for key in sizes if key not in self._store}
 

@@ -30,12 +30,12 @@ def make(small_models, monkeypatch):
 
     monkeypatch.setattr(SplitModel, "prefix", counting)
 
-    def build(max_bytes, dtype="float16"):
+    def build(max_bytes, dtype="float16", batch_seconds=1.5):
         torch.manual_seed(0)
         made = new_head(small_models["wav2vec2-layer"], "ctc", vocabulary=Vocabulary(("a", "b")))
         made.model.requires_grad_(False)
         split, store = SplitModel(made.model.eval(), made.family), MemoryStore(dtype)
-        source = FeatureSource(split, made.frontend, store, "fp32", batch_seconds=1.5, max_bytes=max_bytes)
+        source = FeatureSource(split, made.frontend, store, "fp32", batch_seconds=batch_seconds, max_bytes=max_bytes)
         return source, store, computed
 
     return build
@@ -85,3 +85,21 @@ def test_planning_twice_counts_once(make, items):
     size = source.planned_bytes
     source.plan(items[:5])
     assert source.planned_bytes == size and source.num_planned == len(items)
+
+
+def test_what_did_not_fit_may_fit_when_it_is_planned_again_with_less_beside_it(make, items):
+    whole, _, _ = make(float("inf"))
+    whole.plan(items)
+    expected = whole.features(items)
+    limit = whole.planned_bytes - 1
+    source, store, _ = make(limit, batch_seconds=3.0)
+    source.plan(items)
+    before = source.num_fleeting
+    for item in items:
+        source.plan([item])
+    assert 0 < source.num_fleeting < before and source.num_planned == len(items)
+    pairs = [list(pair) for pair in zip(items, reversed(items), strict=True)]
+    assert [len(batch.lengths) for batch in source.batches(pairs)] == [2] * len(pairs)
+    for got, wanted in zip(source.features(items), expected, strict=True):
+        torch.testing.assert_close(got.frames, wanted.frames, atol=2e-3, rtol=2e-3)
+    assert store.num_bytes <= limit
