@@ -12,11 +12,11 @@ import torch
 
 from speechxfer import evaluate, finetune, read_recipe
 from speechxfer.cli.progress import DemoProgress
-from speechxfer.data import Manifest, normalise, parse_manifest, probe
+from speechxfer.data import Manifest, parse_manifest, probe
 from speechxfer.errors import RunDirectoryError
-from speechxfer.evaluation import SetScores, term_recall
+from speechxfer.evaluation import RowErrors, term_recall
 from speechxfer.models import EMBEDDED, load_model
-from speechxfer.report import DemoExample, DemoResult
+from speechxfer.report import DemoExample, DemoResult, read_answers
 from speechxfer.transcript import Segment, Transcript
 
 ASSETS = Path(str(files("speechxfer"))) / "assets" / "demo"
@@ -79,19 +79,18 @@ def run_part(part: Part, random_twin: Path, directory: Path, progress: DemoProgr
     recipe = ASSETS / f"{part.name}.yaml"
     progress.begin(part.title)
     test = parse_manifest(f"{part.manifest}[split=test]")
-    before = evaluate(EMBEDDED, test)
+    before = evaluate(EMBEDDED, test).rows
     report = finetune(read_recipe(recipe, [*sets, f"model.path={EMBEDDED}"]), directory, progress)
-    after = evaluate(directory, test)
     progress.begin(f"{part.title}, from random weights")
     finetune(read_recipe(recipe, [*sets, f"model.path={random_twin}"]), directory / "from-random", progress)
-    control = evaluate(directory / "from-random", test)
+    (_, after), (_, control) = (read_answers(run / "answers.csv") for run in (directory, directory / "from-random"))
     return DemoResult(
         part.title,
         part.measure,
         len(test),
-        _score(part, test, before),
-        _score(part, test, after),
-        _score(part, test, control),
+        _score(part, before),
+        _score(part, after),
+        _score(part, control),
         seconds=report["training"]["seconds"],
         examples=_examples(test, before, after),
     )
@@ -109,18 +108,17 @@ def transcribe_call() -> tuple[Transcript, float]:
     return Transcript(name, probe(name).duration, tuple(segments)), float(scored.scores["wer"])
 
 
-def _score(part: Part, test: Manifest, scored: SetScores) -> float:
+def _score(part: Part, rows: RowErrors) -> float:
     if part.measure == "recall":
-        references = [normalise(text, "basic") for text in test.columns["text"]]
-        heard, said = term_recall(references, scored.answers, part.terms)
+        heard, said = term_recall(rows.references, rows.answers, part.terms)
         return heard / said
     if part.measure == "WER":
-        return scored.rows.rate
+        return rows.rate
     # A pretrained model knows no commands: what it can do is to write down the very words.
-    return sum(not errors for errors in scored.rows.errors) / len(test)
+    return sum(not errors for errors in rows.errors) / len(rows.errors)
 
 
-def _examples(test: Manifest, before: SetScores, after: SetScores) -> tuple[DemoExample, ...]:
+def _examples(test: Manifest, before: RowErrors, after: RowErrors) -> tuple[DemoExample, ...]:
     """Give the first utterances of as many speakers; they are not chosen by how well they went."""
     rows = {speaker: row for row, speaker in reversed([*enumerate(test.columns["speaker"])])}
     return tuple(
