@@ -38,9 +38,7 @@ def test_commands_are_learned(parts):
 
 def test_the_terminal_shows_one_table_and_the_call(place):
     printed = place[1].stdout
-    assert all(
-        word in printed for word in ("a new accent", "new words", "commands", "from random", "customer:", "page: ")
-    )
+    assert all(word in printed for word in ("a new accent", "new words", "commands", "from random", "customer:", "page: "))
     assert "Traceback" not in place[1].stderr
 
 

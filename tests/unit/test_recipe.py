@@ -84,7 +84,7 @@ def test_all_problems_at_once_with_the_nearest_key(complaint):
 
 
 def test_a_key_far_from_all_others_lists_them(complaint):
-    assert complaint(SMALLEST, "store.qqqq=1")[1] == "  store.qqqq: unknown key; known here: directory, dtype, enabled"
+    assert complaint(SMALLEST, "store.qqqq=1")[1] == "  store.qqqq: unknown key; known here: directory, dtype, enabled, max_gb"
 
 
 def test_overrides(recipe):
