@@ -61,7 +61,7 @@ def test_a_second_run_computes_nothing_that_the_first_one_did(recipe, tmp_path, 
     finetune(recipe(), tmp_path / "first")
     first, computed[0] = computed[0], 0
     finetune(recipe(), tmp_path / "second")
-    scoring = 20  # dev and test, once, without a store
+    scoring = 30  # dev and test, and test as the head-only stage left it, once, without a store
     assert computed[0] == scoring
     # At two cuts (`top:1` twice is one): dev, and the views of 40 clips that the epochs happened to choose.
     assert scoring + 2 * (40 + 10) < first <= scoring + 2 * (2 * 40 + 10)
@@ -126,7 +126,7 @@ def test_a_filled_store_leaves_nothing_to_compute(recipe, tmp_path, computed):
     assert count == 2 * (2 * 40 + 10) == computed[0]  # two cuts; two views of each clip, and dev
     assert told[-1] == (90, 90) and size == sum(path.stat().st_size for path in (tmp_path / "store").glob("features-*.bin"))
     finetune(recipe(), tmp_path / "run")
-    assert computed[0] == count + 20  # dev and test, once, without a store
+    assert computed[0] == count + 30  # dev and test, and test as the head-only stage left it, once, without a store
     finetune(recipe(directory=str(tmp_path / "other")), tmp_path / "unfilled")
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "unfilled"))
 

@@ -40,9 +40,11 @@ def test_classification_run_learns_and_writes_what_it_promises(small_whisper, to
     assert report["sets"]["test"]["accuracy"] >= 0.9
     assert report["sets"]["test"]["utterances"] == 10
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    assert written == {"recipe.yaml", "environment.json", "log.jsonl", "checkpoints", "model", "report.json"}
+    for_people = {"report.html", "answers.csv"}
+    assert written == {"recipe.yaml", "environment.json", "log.jsonl", "checkpoints", "model", "report.json"} | for_people
     assert json.loads((tmp_path / "run/report.json").read_text()) == json.loads(json.dumps(report))
-    assert (tmp_path / "run/report.json").stat().st_mode & 0o077 == 0
+    for name in ("report.json", *for_people):
+        assert (tmp_path / "run" / name).stat().st_mode & 0o077 == 0
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert [record["epoch"] for record in log if record["event"] == "epoch"] == [1, 2, 3, 4, 5, 6]
     assert sum(event["event"] == "step" for event in events) == sum(s["steps"] for s in report["training"]["stages"])
