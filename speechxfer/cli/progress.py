@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 _LINE_SECONDS = 60.0
 
 
-class RunProgress:
-    """Shows a fine-tuning run; call it with each event."""
+class _Drawn:
+    """Draws its bars for the duration of a block."""
 
-    def __init__(self, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=self._console, transient=True, disable=quiet or not self._console.is_terminal)
-        self._bar: TaskID | None = None
-        self._label = ""
-        self._last_line = time.monotonic()
+    _bars: Progress
 
     def __enter__(self) -> Self:
         """Start drawing."""
@@ -36,6 +30,18 @@ class RunProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Leave the terminal as it was."""
         self._bars.stop()
+
+
+class RunProgress(_Drawn):
+    """Shows a fine-tuning run; call it with each event."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=self._console, transient=True, disable=quiet or not self._console.is_terminal)
+        self._bar: TaskID | None = None
+        self._label = ""
+        self._last_line = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -71,7 +77,7 @@ class RunProgress:
         self._bars.update(self._bar, completed=done, total=total)
 
 
-class FillProgress:
+class FillProgress(_Drawn):
     """Shows how a store is filled; call it with how many are done of how many."""
 
     def __init__(self, quiet: bool) -> None:
@@ -80,36 +86,18 @@ class FillProgress:
         self._bars = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
         self._bar = self._bars.add_task("frozen features", total=None)
 
-    def __enter__(self) -> Self:
-        """Start drawing."""
-        self._bars.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Leave the terminal as it was."""
-        self._bars.stop()
-
     def __call__(self, done: int, total: int) -> None:
         """Show where it stands."""
         self._bars.update(self._bar, completed=done, total=total)
 
 
-class DemoProgress:
+class DemoProgress(_Drawn):
     """Shows many runs, a bar for each; call it with each event."""
 
     def __init__(self, quiet: bool) -> None:
         self._console = Console(stderr=True, quiet=quiet)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
         self._bars = Progress(*columns, console=self._console, disable=quiet or not self._console.is_terminal)
-
-    def __enter__(self) -> Self:
-        """Start drawing."""
-        self._bars.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Leave the terminal as it was."""
-        self._bars.stop()
 
     def begin(self, title: str) -> None:
         """Show a new bar for the run to come."""
