@@ -8,10 +8,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from speechxfer.report.schema import write_text
+from speechxfer.report.schema import MEASURES, with_interval, write_text
 
 _TASKS = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
-_MEASURES = {"wer": "WER", "cer": "CER", "accuracy": "accuracy", "macro_f1": "macro F1"}
 
 
 def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_data: str, test_data: str) -> None:
@@ -36,7 +35,7 @@ def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_
             metric_name=name,
             metric_value=round(scores[measure], 4),
         )
-        for measure, name in _MEASURES.items()
+        for measure, name in MEASURES.items()
         if scores.get(measure) is not None
     ]
     data = ModelCardData(
@@ -57,7 +56,7 @@ def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_
         "",
         f"| on `{Path(test_data).name}`, {scores['utterances']} utterances | |",
         "|---|---|",
-        *(f"| {name} | {_with_interval(scores, measure)} |" for measure, name in _MEASURES.items() if measure in scores),
+        *(f"| {name} | {with_interval(scores, measure)} |" for measure, name in MEASURES.items() if measure in scores),
         "",
         *([f"Against its starting point: {verdict}.", ""] if verdict else []),
         "Limits: these figures hold for speech like that of the test set. Other speakers, rooms, microphones and words may do",
@@ -65,9 +64,3 @@ def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_
         "",
     ]
     write_text(path, "\n".join(lines))
-
-
-def _with_interval(scores: Mapping[str, Any], measure: str) -> str:
-    interval = scores.get(f"{measure}_interval")
-    bounds = f" ({100 * interval[0]:.1f} – {100 * interval[1]:.1f})" if interval else ""
-    return f"{100 * scores[measure]:.1f} %{bounds}" if scores[measure] is not None else "–"

@@ -14,14 +14,13 @@ from matplotlib.figure import Figure
 
 from speechxfer.data import Manifest
 from speechxfer.evaluation import RowErrors
-from speechxfer.report.html import page, percent, picture, player, table
+from speechxfer.report.html import page, picture, player, table
 from speechxfer.report.learning_curve import describe_learning_curve, draw_learning_curve
-from speechxfer.report.schema import write_text
+from speechxfer.report.schema import MEASURES, with_interval, write_text
 
 _WORST = 12
 _CONFUSED = 20
 _MAX_LABELS = 40  # of a confusion matrix that can be read
-_MEASURES = {"wer": "WER", "cer": "CER", "accuracy": "accuracy", "macro_f1": "macro F1"}
 
 
 def write_page(
@@ -87,20 +86,14 @@ def _capital(sentence: str) -> str:
 def _scores(report: Mapping[str, Any]) -> str:
     parts = {"": report, "before: ": report.get("before", {}), "control: ": report.get("control", {})}
     sets = {f"{part}{name}": scores for part, own in parts.items() for name, scores in own.get("sets", {}).items()}
-    measures = [name for name in _MEASURES if any(name in scores for scores in sets.values())]
+    measures = [name for name in MEASURES if any(name in scores for scores in sets.values())]
     rows = [
-        (escape(name), str(scores["utterances"]), *(_with_interval(scores, measure) for measure in measures))
+        (escape(name), str(scores["utterances"]), *(with_interval(scores, measure) for measure in measures))
         for name, scores in sets.items()
     ]
     blocks = sorted({str(scores.get("interval_blocks", "")) for scores in sets.values()} - {""})
     caption = f"<p>In brackets: 95 % bootstrap intervals over each {escape(' or '.join(blocks))}.</p>" if blocks else ""
-    return table(("set", "utterances", *(_MEASURES[name] for name in measures)), rows) + caption
-
-
-def _with_interval(scores: Mapping[str, Any], measure: str) -> str:
-    interval = scores.get(f"{measure}_interval")
-    bounds = f" ({100 * interval[0]:.1f} – {100 * interval[1]:.1f})" if interval else ""
-    return percent(scores.get(measure)) + bounds
+    return table(("set", "utterances", *(MEASURES[name] for name in measures)), rows) + caption
 
 
 def _groups(report: Mapping[str, Any]) -> Iterator[str]:
@@ -124,11 +117,11 @@ def _groups(report: Mapping[str, Any]) -> Iterator[str]:
             axes.errorbar(own[measure], place + shift, xerr=span, fmt=marker, color=color, capsize=3, label=label)
     axes.set_yticks(range(len(names)), [f"{column} {group}" for column, group in names])
     axes.invert_yaxis()
-    axes.set_xlabel(f"{_MEASURES[measure]} on test, with 95 % intervals")
+    axes.set_xlabel(f"{MEASURES[measure]} on test, with 95 % intervals")
     shown = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     axes.legend(shown.values(), shown.keys())
     yield "<h2>Groups</h2>"
-    yield picture(figure, f"{_MEASURES[measure]} of each group")
+    yield picture(figure, f"{MEASURES[measure]} of each group")
     verdict = report.get("proof", {}).get("test", {})
     rows = [
         (escape(f"{column} {group}"), one["outcome"], f"{100 * one['difference']:+.1f} points", f"{one['p']:.3g}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
+MEASURES = {"wer": "WER", "cer": "CER", "accuracy": "accuracy", "macro_f1": "macro F1"}
+"""Names of a set's scores in the report, and for people."""
 
 
 def make_report(task: str, model: str, sets: dict[str, dict[str, Any]], **sections: Any) -> dict[str, Any]:
@@ -30,6 +33,13 @@ def make_report(task: str, model: str, sets: dict[str, dict[str, Any]], **sectio
         Ready for JSON.
     """
     return {"schema": SCHEMA, "task": task, "model": model, "sets": sets, **sections}
+
+
+def with_interval(scores: Mapping[str, Any], measure: str) -> str:
+    """Give a score in per cent, or a dash, with its interval."""
+    interval = scores.get(f"{measure}_interval")
+    bounds = f" ({100 * interval[0]:.1f} – {100 * interval[1]:.1f})" if interval else ""
+    return "–" if scores.get(measure) is None else f"{100 * scores[measure]:.1f} %{bounds}"
 
 
 def write_json(path: Path, content: Any) -> None:
