@@ -2,7 +2,7 @@
 
     python scripts/pretrain_tiny.py --out runs/tiny              # makes 18 hours of speech, then trains; hours on 2 cores
     python scripts/pretrain_tiny.py --out runs/tiny              # the same command again goes on after a stop
-    python scripts/pretrain_tiny.py --out runs/tiny2 --start runs/tiny/run --seed 10     # more, on other speech
+    python scripts/pretrain_tiny.py --out runs/tiny2 --start runs/tiny/run --seed 10 --epochs 2     # more, on other speech
 
 A small wav2vec2 in layer-norm style learns characters by CTC, from random weights, by the same road as every fine-tuning: a
 manifest, a recipe, a run that can be resumed. Needs `espeakng-loader` and Debian's `wordnet-base`.
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--hours", type=float, default=18.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--start", help="weights to start from, instead of random ones")
     arguments = parser.parse_args()
     if not WORDNET.is_dir():
@@ -61,6 +62,7 @@ def main() -> None:
         make_random_model(out / "random", arguments.seed)
         given = [f"model.path={out / 'random'}"]
     given += [f"data.train={out / 'train/manifest.csv'}", f"augment.noise.manifest={out / 'noise/manifest.csv'}"]
+    given += [f"training.epochs={arguments.epochs}"]
     # Dev is all that training may see; scripts/export_tiny.py scores the others.
     given += [f"data.{name}={out / 'dev/manifest.csv'}" for name in ("dev", "test")]
     try:

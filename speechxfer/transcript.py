@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+SCHEMA = "speechxfer.transcript/1"
+
 
 @dataclass(frozen=True)
 class Word:
@@ -34,11 +36,27 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """All segments of one audio file, in order of time."""
+    """All segments of one audio file, in order of time.
+
+    Attributes
+    ----------
+    audio
+        Its path.
+    duration
+        In seconds.
+    segments
+        What was said.
+    notes
+        What a reader should know, such as a channel that only repeats another.
+    problems
+        Why this is not all of it, such as a file that breaks off.
+    """
 
     audio: str
     duration: float
     segments: tuple[Segment, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -46,5 +64,5 @@ class Transcript:
         return " ".join(segment.text for segment in self.segments if segment.text)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain lists and dictionaries, ready for JSON."""
-        return {"text": self.text, **asdict(self)}
+        """Give plain lists and dictionaries, ready for JSON, as `docs/transcript.md` describes them."""
+        return {"schema": SCHEMA, "text": self.text, **asdict(self)}

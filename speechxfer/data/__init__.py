@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "AudioSource": "speechxfer.data.stream",
     "AudioInfo": "speechxfer.data.audio",
     "Manifest": "speechxfer.data.manifest",
     "SPOKEN_RATE": "speechxfer.data.synthesis",
@@ -13,6 +14,9 @@ _PUBLIC = {
     "Samples": "speechxfer.data.audio",
     "SpeechRequest": "speechxfer.data.synthesis",
     "TARGET_COLUMN": "speechxfer.data.check",
+    "VAD_FRAME": "speechxfer.data.vad",
+    "VAD_RATE": "speechxfer.data.vad",
+    "VoiceActivity": "speechxfer.data.vad",
     "Utterance": "speechxfer.data.utterance",
     "Vocabulary": "speechxfer.data.vocabulary",
     "Waveform": "speechxfer.data.utterance",
@@ -29,7 +33,9 @@ _PUBLIC = {
     "refuse": "speechxfer.data.check",
     "resample": "speechxfer.data.audio",
     "sift_sets": "speechxfer.data.check",
+    "source_name": "speechxfer.data.stream",
     "speak": "speechxfer.data.synthesis",
+    "stream_audio": "speechxfer.data.stream",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -52,12 +58,18 @@ if TYPE_CHECKING:
     from speechxfer.data.manifest import read_manifest as read_manifest
     from speechxfer.data.splits import named_sets as named_sets
     from speechxfer.data.splits import read_sets as read_sets
+    from speechxfer.data.stream import AudioSource as AudioSource
+    from speechxfer.data.stream import source_name as source_name
+    from speechxfer.data.stream import stream_audio as stream_audio
     from speechxfer.data.synthesis import SPOKEN_RATE as SPOKEN_RATE
     from speechxfer.data.synthesis import SpeechRequest as SpeechRequest
     from speechxfer.data.synthesis import speak as speak
     from speechxfer.data.text import normalise as normalise
     from speechxfer.data.utterance import Utterance as Utterance
     from speechxfer.data.utterance import Waveform as Waveform
+    from speechxfer.data.vad import VAD_FRAME as VAD_FRAME
+    from speechxfer.data.vad import VAD_RATE as VAD_RATE
+    from speechxfer.data.vad import VoiceActivity as VoiceActivity
     from speechxfer.data.vocabulary import Vocabulary as Vocabulary
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Recognised": "speechxfer.decoding.recognition",
     "classify": "speechxfer.decoding.recognition",
+    "ctc_log_probs": "speechxfer.decoding.recognition",
     "greedy": "speechxfer.decoding.ctc",
+    "join_overlapping": "speechxfer.decoding.ctc",
     "recognise": "speechxfer.decoding.recognition",
 }
 
@@ -16,8 +18,10 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from speechxfer.decoding.ctc import greedy as greedy
+    from speechxfer.decoding.ctc import join_overlapping as join_overlapping
     from speechxfer.decoding.recognition import Recognised as Recognised
     from speechxfer.decoding.recognition import classify as classify
+    from speechxfer.decoding.recognition import ctc_log_probs as ctc_log_probs
     from speechxfer.decoding.recognition import recognise as recognise
 
 

@@ -1,10 +1,15 @@
-"""Greedy CTC: log-probabilities `[frames, vocabulary]` in, a `Segment` with word times and confidence out."""
+"""Greedy CTC: log-probabilities `[frames, vocabulary]` in, a `Segment` with word times and confidence out.
+
+Also the joining of log-probabilities of windows that overlap.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import groupby
 
+import torch
 from torch import Tensor
 
 from speechxfer.data import Vocabulary
@@ -55,3 +60,31 @@ def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offs
     end = round(offset + len(log_probs) * frame_seconds, 3)
     confidence = math.exp(best.mean().item()) if len(best) else 0.0
     return Segment(" ".join(word.text for word in words), offset, end, confidence, tuple(words))
+
+
+def join_overlapping(windows: Sequence[Tensor], overlap: int) -> Tensor:
+    """Join the log-probabilities of windows of one stretch of speech.
+
+    Each window gives way to the next where, in the middle half of their overlap, both are surest of the blank: a symbol that both
+    saw is then neither lost nor doubled.
+
+    Parameters
+    ----------
+    windows
+        float `[frames, vocabulary]`, the blank first; the first `overlap` frames of each are the last of the one before.
+    overlap
+        In frames.
+
+    Returns
+    -------
+    torch.Tensor
+        float `[frames, vocabulary]`.
+    """
+    joined = windows[0]
+    for window in windows[1:]:
+        shared = min(overlap, len(joined), len(window))
+        first, last = shared // 4, max(shared // 4 + 1, shared - shared // 4)
+        blank = torch.minimum(joined[len(joined) - shared :, 0], window[:shared, 0])[first:last]
+        change = first + int(blank.argmax())
+        joined = torch.cat([joined[: len(joined) - shared + change], window[change:]])
+    return joined

@@ -60,14 +60,39 @@ def recognise(
     list of Recognised
         In the order of `features`.
     """
-    answers: dict[int, Recognised] = {}
+    answers = []
+    for log_probs in ctc_log_probs(split, features, precision, batch_frames):
+        blank_share = (log_probs.argmax(dim=-1) == 0).float().mean().item()
+        answers.append(Recognised(greedy(log_probs, vocabulary, split.frame_seconds), blank_share))
+    return answers
+
+
+def ctc_log_probs(
+    split: SplitModel, features: Sequence[Features], precision: str = "fp32", batch_frames: int = 6400
+) -> list[Tensor]:
+    """Give the log-probability of each symbol in each frame.
+
+    Parameters
+    ----------
+    split
+        A CTC model; its suffix is run in evaluation mode.
+    features
+        At the model's cut, one per utterance.
+    precision
+        `fp32` or `bf16`.
+    batch_frames
+        Upper bound of padded frames in one forward.
+
+    Returns
+    -------
+    list of torch.Tensor
+        float32 `[frames, vocabulary]` on the CPU, without padding, in the order of `features`.
+    """
+    found: dict[int, Tensor] = {}
     for rows, logits, lengths in _run(split, features, precision, batch_frames):
         log_probs = logits.float().log_softmax(dim=-1).cpu()
-        for row, utterance, length in zip(rows, log_probs, lengths, strict=True):
-            own = utterance[:length]
-            blank_share = (own.argmax(dim=-1) == 0).float().mean().item()
-            answers[row] = Recognised(greedy(own, vocabulary, split.frame_seconds), blank_share)
-    return [answers[row] for row in range(len(features))]
+        found |= {row: one[:length].clone() for row, one, length in zip(rows, log_probs, lengths, strict=True)}
+    return [found[row] for row in range(len(features))]
 
 
 def classify(split: SplitModel, features: Sequence[Features], precision: str = "fp32", batch_frames: int = 6400) -> Tensor:

@@ -1,24 +1,32 @@
-"""Transcriber: audio files in, transcripts out, for any length of file."""
+"""Transcriber: recordings in, transcripts out, for any number and any length of them.
+
+The next minutes of speech are read and cut while the model works on those before; of all files together, by length.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+from torch import Tensor
 
-from speechxfer.data import Samples, Utterance, Waveform, load_audio, probe
-from speechxfer.decoding import classify, recognise
+from speechxfer.data import AudioSource, Utterance, VAD_RATE, Waveform, source_name
+from speechxfer.decoding import classify, ctc_log_probs, greedy, join_overlapping
+from speechxfer.errors import AudioError
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_precision, load_model
-from speechxfer.transcript import Segment, Transcript, Word
+from speechxfer.transcript import Segment, Transcript
+from speechxfer.transcription.reading import Ending, read_stretches
+from speechxfer.transcription.segments import OVERLAP_SECONDS, Stretch
 
-_CUT_SEARCH_SECONDS = 5.0
-_LOUDNESS_SECONDS = 0.05
+_LOAD_SECONDS = 480.0  # of speech that is read before it is sorted by length and decoded
+_Event = tuple[AudioSource, Stretch | Ending]
 
 
 class Transcriber:
-    """Turns audio into text (CTC) or into the one label it is (classification).
+    """Turns audio into text (CTC) or into labels (classification).
 
     Parameters
     ----------
@@ -28,6 +36,10 @@ class Transcriber:
         `auto`, or a torch device; `auto`, `fp32` or `bf16`.
     batch_seconds
         Upper bound of padded audio in one forward.
+    channels
+        `mix` reads the mean of all channels, `split` each by itself, a number (from 0) that one alone.
+    roles
+        What to call the channels, in their order.
     """
 
     def __init__(
@@ -37,6 +49,8 @@ class Transcriber:
         device: str = "auto",
         precision: str = "auto",
         batch_seconds: float = 64.0,
+        channels: str | int = "mix",
+        roles: Sequence[str] = (),
     ) -> None:
         self.model = model if isinstance(model, SpeechModel) else load_model(model)
         where = choose_device(device)
@@ -44,66 +58,134 @@ class Transcriber:
         self.model.model.requires_grad_(False)
         self._split = SplitModel(self.model.model, self.model.family).to(where)
         self._source = FeatureSource(self._split, self.model.frontend, None, self._precision, batch_seconds=batch_seconds)
+        self._channels = channels
+        self._roles = tuple(roles)
 
-    def transcribe(self, audio: str | Path | Waveform) -> Transcript:
-        """Transcribe one file, all channels mixed.
+    def transcribe(self, audio: AudioSource) -> Transcript:
+        """Transcribe one recording.
 
         Parameters
         ----------
         audio
-            A file, or samples with their rate.
+            A file, its bytes, an open file that can seek, or samples with their rate.
 
         Returns
         -------
         Transcript
-            A segment for each stretch that fits the model, cut where it is quietest; times in seconds of the file.
+            A segment for each stretch of speech, of all channels, in order of time.
 
         Raises
         ------
         AudioError
-            If it cannot be read as audio.
+            If nothing of it can be read as audio.
         """
-        if isinstance(audio, Waveform):
-            name, duration = "", len(audio.samples) / audio.sampling_rate
-        else:
-            audio = str(audio)
-            name, duration = audio, probe(audio).duration
-        rate = self.model.frontend.sampling_rate
-        samples = load_audio(Utterance(name, audio), rate)
-        spans = list(_spans(samples, rate, self.model.frontend.max_seconds))
-        items = [
-            Item(Utterance(f"{name}@{first / rate:.3f}", Waveform(samples[first:last], rate)), (last - first) / rate)
-            for first, last in spans
-        ]
-        segments = self._recognise(items, [first / rate for first, _ in spans]) if items else []
-        return Transcript(name, round(duration, 3), tuple(segments))
+        (result,) = self.transcribe_all([audio])
+        if isinstance(result, AudioError):
+            raise result
+        return result
 
-    def _recognise(self, items: Sequence[Item], starts: Sequence[float]) -> list[Segment]:
+    def transcribe_all(
+        self, recordings: Iterable[AudioSource], progress: Callable[[float], None] | None = None
+    ) -> Iterator[Transcript | AudioError]:
+        """Transcribe recordings; one that cannot be read does not keep the others from it.
+
+        Parameters
+        ----------
+        recordings
+            As for `transcribe`; taken one by one, as they are needed.
+        progress
+            Called with the seconds of speech that were decoded since the last call.
+
+        Yields
+        ------
+        Transcript or AudioError
+            For each recording, in their order, as soon as it is known.
+        """
+        events = self._events(recordings)
+        decoded = _Decoded(self._segment)
+        with ThreadPoolExecutor(1) as pool:
+            load = pool.submit(_take, events)
+            while under_way := load.result():
+                load = pool.submit(_take, events)
+                stretches = [event for _, event in under_way if isinstance(event, Stretch)]
+                answers = iter(self._recognise(stretches))
+                for recording, event in under_way:
+                    if isinstance(event, Stretch):
+                        decoded.add(event, next(answers))
+                    else:
+                        yield decoded.finish(source_name(recording), event)
+                if progress:
+                    progress(sum(stretch.seconds for stretch in stretches))
+
+    def _events(self, recordings: Iterable[AudioSource]) -> Iterator[_Event]:
+        longest = self.model.frontend.max_seconds
+        for recording in recordings:
+            found = read_stretches(recording, self._channels, longest, find_speech=bool(self.model.vocabulary))
+            yield from ((recording, event) for event in found)
+
+    def _recognise(self, stretches: Sequence[Stretch]) -> Sequence[Tensor]:
+        """Give log-probabilities `[frames, vocabulary]` of each stretch, or the probabilities `[labels]`."""
+        if not stretches:
+            return []
+        items = [
+            Item(Utterance(str(number), Waveform(stretch.samples, VAD_RATE)), stretch.seconds)
+            for number, stretch in enumerate(stretches)
+        ]
         features = self._source.features(items)
         if self.model.vocabulary:
-            recognised = recognise(self._split, features, self.model.vocabulary, self._precision)
-            return [_shifted(item.segment, start) for item, start in zip(recognised, starts, strict=True)]
-        confidences, numbers = classify(self._split, features, self._precision).max(dim=-1)
-        return [
-            Segment(self.model.labels[number], start, round(start + item.seconds, 3), confidence)
-            for item, start, number, confidence in zip(items, starts, numbers.tolist(), confidences.tolist(), strict=True)
-        ]
+            return ctc_log_probs(self._split, features, self._precision)
+        return [*classify(self._split, features, self._precision)]
+
+    def _segment(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Segment:
+        """Make a segment of a stretch, or of several that overlap."""
+        first, last = stretches[0], stretches[-1]
+        if self.model.vocabulary:
+            overlap = round(OVERLAP_SECONDS / self._split.frame_seconds)
+            segment = greedy(join_overlapping(answers, overlap), self.model.vocabulary, self._split.frame_seconds, round(first.start, 3))
+        else:
+            confidence, number = answers[0].max(dim=-1)
+            segment = Segment(self.model.labels[int(number)], round(first.start, 3), 0.0, float(confidence))
+        role = self._roles[first.channel] if first.channel < len(self._roles) else None
+        channel = None if self._channels == "mix" else first.channel
+        return replace(segment, end=round(last.start + last.seconds, 3), channel=channel, role=role)
 
 
-def _spans(samples: Samples, rate: int, max_seconds: float) -> Iterator[tuple[int, int]]:
-    """Cut into stretches of at most `max_seconds`, each cut at the quietest moment of the last seconds before the limit."""
-    longest, search, hop = int(max_seconds * rate), int(_CUT_SEARCH_SECONDS * rate), int(_LOUDNESS_SECONDS * rate)
-    first = 0
-    while len(samples) - first > longest:
-        candidates = samples[first + longest - search : first + longest]
-        power = np.square(candidates[: len(candidates) // hop * hop]).reshape(-1, hop).mean(axis=1)
-        cut = first + longest - search + int(power.argmin()) * hop + hop // 2
-        yield first, cut
-        first = cut
-    if len(samples) > first:
-        yield first, len(samples)
+class _Decoded:
+    """Gathers what was decoded of one recording after the other."""
+
+    def __init__(self, segment: Callable[[Sequence[Stretch], Sequence[Tensor]], Segment]) -> None:
+        self._segment = segment
+        self._segments: list[Segment] = []
+        self._open: dict[int, list[tuple[Stretch, Tensor]]] = {}  # per channel, what the next stretch may continue
+
+    def add(self, stretch: Stretch, answer: Tensor) -> None:
+        if not stretch.continues:
+            self._close(stretch.channel)
+        self._open.setdefault(stretch.channel, []).append((stretch, answer))
+
+    def finish(self, name: str, ending: Ending) -> Transcript | AudioError:
+        for channel in [*self._open]:
+            self._close(channel)
+        segments, self._segments = self._segments, []
+        if ending.problem and not ending.seconds:
+            return ending.problem
+        problems = (str(ending.problem),) if ending.problem else ()
+        ordered = tuple(sorted(segments, key=lambda segment: (segment.start, segment.channel or 0)))
+        return Transcript(name, ending.seconds, ordered, ending.notes, problems)
+
+    def _close(self, channel: int) -> None:
+        if parts := self._open.pop(channel, None):
+            stretches, answers = zip(*parts, strict=True)
+            self._segments.append(self._segment(stretches, answers))
 
 
-def _shifted(segment: Segment, start: float) -> Segment:
-    words = [Word(w.text, round(w.start + start, 3), round(w.end + start, 3), w.confidence) for w in segment.words]
-    return Segment(segment.text, round(start, 3), round(segment.end + start, 3), segment.confidence, tuple(words))
+def _take(events: Iterator[_Event]) -> list[_Event]:
+    """Take events up to some minutes of speech."""
+    taken: list[_Event] = []
+    seconds = 0.0
+    for event in events:
+        taken.append(event)
+        seconds += event[1].seconds if isinstance(event[1], Stretch) else 0
+        if seconds >= _LOAD_SECONDS:
+            break
+    return taken
