@@ -91,6 +91,32 @@ class FillProgress(_Drawn):
         self._bars.update(self._bar, completed=done, total=total)
 
 
+class TranscriptionProgress(_Drawn):
+    """Shows how far a set of recordings is transcribed, and how fast."""
+
+    def __init__(self, recordings: int, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+        self._bars = Progress(*columns, console=self._console, transient=True, disable=quiet or not self._console.is_terminal)
+        self._bar = self._bars.add_task("recordings", total=recordings, pace="")
+        self._seconds = 0.0
+        self._begin = self._last_line = time.monotonic()
+
+    def decoded(self, seconds: float) -> None:
+        """Count so many more seconds of speech."""
+        self._seconds += seconds
+        spent = time.monotonic() - self._begin
+        pace = f"{self._seconds / 60:.1f} min of speech, {self._seconds / spent:.1f} x real time"
+        self._bars.update(self._bar, pace=pace)
+        if self._bars.disable and time.monotonic() - self._last_line > _LINE_SECONDS:
+            self._console.print(f"{self._bars.tasks[0].completed:.0f} recordings, {pace}")
+            self._last_line = time.monotonic()
+
+    def finished(self) -> None:
+        """Count one more recording."""
+        self._bars.advance(self._bar)
+
+
 class DemoProgress(_Drawn):
     """Shows many runs, a bar for each; call it with each event."""
 

@@ -6,7 +6,7 @@ No more than a block is in memory. What comes out, joined, is what the whole fil
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +53,10 @@ def stream_audio(source: AudioSource, sampling_rate: int, channels: str | int = 
     Raises
     ------
     AudioError
-        If nothing can be read, or, after the blocks before it, if the recording breaks off, a sample is not a finite number, or the
-        file changes meanwhile.
+        If nothing can be read; or, after the blocks before it, if the recording breaks off, a sample is not a finite number, or
+        the file changes meanwhile.
     """
-    name, seconds = source_name(source), 0.0
+    name, seconds = source_name(source) or "recording", 0.0
     before = _stamp(source)
     resampled = _Resampled(sampling_rate)
     with closing(_blocks(source)) as blocks:
@@ -100,7 +100,7 @@ def _chosen(samples: Samples, channels: str | int, name: str) -> Samples:
     return samples[:, number : number + 1]
 
 
-def _blocks(source: AudioSource) -> Iterator[_Block]:
+def _blocks(source: AudioSource) -> Generator[_Block]:
     if isinstance(source, Waveform):
         samples = np.atleast_2d(source.samples.T).T.astype(np.float32, copy=False)
         size = _block_size(source.sampling_rate, samples.shape[1])
@@ -154,7 +154,7 @@ def _blocks_by_av(file: str | BinaryIO, name: str) -> Iterator[_Block]:
     gathered: list[Samples] = []
     rate = done = 0
     try:
-        with av.open(file) as container:
+        with av.open(file, "r") as container:
             stream = container.streams.audio[0]
             rate = int(stream.codec_context.sample_rate)
             resampler = av.AudioResampler(format="fltp")

@@ -1,7 +1,7 @@
 """Samples at 16 kHz in, the probability of speech for each 32 ms out: silero-vad, as a stream.
 
-The ONNX model that takes many frames at once is run by ONNX Runtime; silero-vad's Python package is not imported, because that sets
-torch to one thread for the whole process.
+The ONNX model that takes many frames at once is run by ONNX Runtime. silero-vad's Python package is not imported, because that
+sets torch to one thread for the whole process.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offs
 
     def finish() -> None:
         if letters:
-            confidence = math.exp(best[span].mean().item())
+            confidence = round(math.exp(best[span].mean().item()), 4)
             start, end = offset + span[0] * frame_seconds, offset + (span[-1] + 1) * frame_seconds
             words.append(Word("".join(letters), round(start, 3), round(end, 3), confidence))
         letters.clear()
@@ -58,7 +58,7 @@ def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offs
             span.extend(frame for frame, _ in run)
     finish()
     end = round(offset + len(log_probs) * frame_seconds, 3)
-    confidence = math.exp(best.mean().item()) if len(best) else 0.0
+    confidence = round(math.exp(best.mean().item()), 4) if len(best) else 0.0
     return Segment(" ".join(word.text for word in words), offset, end, confidence, tuple(words))
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "FORMATS": "speechxfer.transcription.writers",
+    "Recording": "speechxfer.transcription.files",
     "Transcriber": "speechxfer.transcription.engine",
+    "find_recordings": "speechxfer.transcription.files",
     "render": "speechxfer.transcription.writers",
 }
 
@@ -15,6 +17,8 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from speechxfer.transcription.engine import Transcriber as Transcriber
+    from speechxfer.transcription.files import Recording as Recording
+    from speechxfer.transcription.files import find_recordings as find_recordings
     from speechxfer.transcription.writers import FORMATS as FORMATS
     from speechxfer.transcription.writers import render as render
 

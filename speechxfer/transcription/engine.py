@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from speechxfer.data import AudioSource, Utterance, VAD_RATE, Waveform, source_name
+from speechxfer.data import VAD_RATE, AudioSource, Utterance, Waveform, source_name
 from speechxfer.decoding import classify, ctc_log_probs, greedy, join_overlapping
 from speechxfer.errors import AudioError
 from speechxfer.features import FeatureSource, Item
@@ -140,8 +140,9 @@ class Transcriber:
         """Make a segment of a stretch, or of several that overlap."""
         first, last = stretches[0], stretches[-1]
         if self.model.vocabulary:
-            overlap = round(OVERLAP_SECONDS / self._split.frame_seconds)
-            segment = greedy(join_overlapping(answers, overlap), self.model.vocabulary, self._split.frame_seconds, round(first.start, 3))
+            frame_seconds = self._split.frame_seconds
+            log_probs = join_overlapping(answers, round(OVERLAP_SECONDS / frame_seconds))
+            segment = greedy(log_probs, self.model.vocabulary, frame_seconds, round(first.start, 3))
         else:
             confidence, number = answers[0].max(dim=-1)
             segment = Segment(self.model.labels[int(number)], round(first.start, 3), 0.0, float(confidence))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +152,7 @@ def _grouped(runs: Sequence[_Run], longest: int) -> list[_Run]:
         waiting.append(run)
         while len(waiting) > 1 and run[1] - waiting[0][0] > longest:
             middle = waiting[0][0] + longest // 2
-            pauses = [(after[0] - before[1], number) for number, (before, after) in enumerate(zip(waiting, waiting[1:]), 1)]
+            pauses = [(after[0] - before[1], number) for number, (before, after) in enumerate(pairwise(waiting), 1)]
             late = [(length, number) for length, number in pauses if waiting[number][0] >= middle]
             _, cut = max(late or pauses[-1:])
             groups.append((waiting[0][0], waiting[cut - 1][1]))
