@@ -167,14 +167,21 @@ def _speak_chunk(job: tuple[Path, int, list[SpeechRequest], int, bool]) -> list[
 
 
 def _in_a_place(samples: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-    """Put a clean recording into a room, on the telephone, or leave it."""
+    """Put silence around a clean recording, put it into a room, on the telephone, give it a noise floor, or leave it."""
+    if chance.random() < 0.5:
+        # Speech that always begins at once teaches that what comes first is a letter.
+        samples = np.pad(samples, [round(chance.uniform(0, 0.5) * RATE) for _ in range(2)])
     waveform = torch.from_numpy(samples)
     if chance.random() < 0.35:
         waveform = fftconvolve(waveform, _room(chance))[: waveform.numel()]
     if chance.random() < 0.25:
         waveform = lowpass_biquad(highpass_biquad(waveform, RATE, 300.0), RATE, 3400.0)
         waveform = torch.from_numpy(resample(resample(waveform.numpy(), RATE, 8000), 8000, RATE))
-    return waveform.numpy()
+    placed = waveform.numpy()
+    if chance.random() < 0.5:
+        floor = float(np.abs(placed).max()) * 10 ** (chance.uniform(-70, -30) / 20)
+        placed = placed + floor * chance.standard_normal(len(placed)).astype(np.float32)
+    return placed
 
 
 def _at_a_level(samples: np.ndarray, chance: np.random.Generator) -> np.ndarray:
