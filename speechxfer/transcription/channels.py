@@ -29,12 +29,12 @@ class RepeatFilter:
 
     Attributes
     ----------
-    spoken, repeated, copied
-        Quarters of a second per channel: with speech, of these repeated from another channel, of these at the same level.
+    spoken, copied
+        Quarters of a second per channel: with speech, and of these the same, at the same level, as on another channel.
     """
 
     def __init__(self, channels: int) -> None:
-        self.spoken, self.repeated, self.copied = (np.zeros(channels, dtype=np.int64) for _ in range(3))
+        self.spoken, self.copied = (np.zeros(channels, dtype=np.int64) for _ in range(2))
 
     def __call__(self, samples: Samples, speech: Probabilities) -> Probabilities:
         """Give the probabilities of what each channel says itself.
@@ -53,9 +53,11 @@ class RepeatFilter:
         """
         kept = speech.copy()
         for first in range(0, len(speech), _HOP):
-            talking = np.flatnonzero(speech[first : first + _HOP].max(axis=0, initial=0) >= _SPEECH)
-            self.spoken[talking] += 1
-            if len(talking) < 2:
+            now = speech[first : first + _HOP].max(axis=0) >= _SPEECH
+            self.spoken += now
+            # An echo goes on for a moment when its speaker has stopped.
+            talking = np.flatnonzero(speech[max(0, first - _HOP) : first + _HOP].max(axis=0) >= _SPEECH)
+            if len(talking) < 2 or not now.any():
                 continue
             middle = (first + _HOP // 2) * VAD_FRAME
             start = max(0, min(middle - _WINDOW // 2, len(samples) - _WINDOW))
@@ -63,8 +65,7 @@ class RepeatFilter:
             for number, is_copy in _repeats(window):
                 channel = talking[number]
                 kept[first : first + _HOP, channel] = 0
-                self.repeated[channel] += 1
-                self.copied[channel] += is_copy
+                self.copied[channel] += is_copy and now[channel]
         return kept
 
 

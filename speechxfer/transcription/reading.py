@@ -13,6 +13,7 @@ from speechxfer.transcription.channels import RepeatFilter
 from speechxfer.transcription.segments import Segmenter, Stretch
 
 _MOSTLY = 0.95
+_LOUD, _MAX_GAIN = 0.2, 30.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ class _Channel:
         frames = -(-len(samples) // VAD_FRAME)
         if self._activity is None:
             return np.ones(frames, dtype=np.float32)
-        speech = self._activity.push(samples)
+        # The detector is deaf to what is very quiet, such as the far end of some telephone recorders.
+        gain = np.clip(_LOUD / max(np.abs(samples).max(initial=0), 1e-9), 1, _MAX_GAIN)
+        speech = self._activity.push(samples * np.float32(gain))
         return speech if len(speech) == frames else np.concatenate([speech, self._activity.finish()])
 
 

@@ -1,10 +1,14 @@
 """The command line: exit codes, what goes to stdout and what to stderr, and never a traceback for a user's mistake."""
 
 import csv
+import io
 import json
+from pathlib import Path
 
 import pytest
+import soundfile
 
+import speechxfer as package
 from speechxfer.cli import main
 
 
@@ -50,6 +54,52 @@ def test_a_run_is_scored_and_heard(speechxfer, recipe, tones, tmp_path):
     assert (code, printed.strip() in {"a", "b"}) == (0, True)
     code, printed, _ = speechxfer("info", out)
     assert code == 0 and "labels: a, b" in printed
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """A tree with two copies of a recorded call's beginning, a file that is no audio, and a note."""
+    samples, rate = soundfile.read(Path(package.__file__).parent / "assets" / "demo" / "call.flac", stop=8 * 8000)
+    for name in ("calls/a.wav", "calls/may/b.flac"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / name, samples, rate)
+    (tmp_path / "calls/bad.wav").write_text("no audio")
+    (tmp_path / "calls/note.txt").write_text("not a recording")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_directory_is_transcribed_and_gone_on_with(speechxfer, calls):
+    words = ("transcribe", "calls", "--model", "tiny", "--channels", "split", "--roles", "agent, customer")
+    words += ("--format", "json", "--out", "texts", "--precision", "fp32")
+    code, printed, log = speechxfer(*words)
+    written = sorted(str(path.relative_to(calls / "texts")) for path in (calls / "texts").rglob("*") if path.is_file())
+    assert (code, printed, written) == (1, "", ["a.wav.json", "may/b.flac.json"])
+    assert "calls/bad.wav: neither libsndfile nor FFmpeg" in log and "1 of 3 recordings" in log and "Traceback" not in log
+    one, other = (json.loads((calls / "texts" / name).read_text()) for name in written)
+    assert one["segments"] == other["segments"] and {segment["role"] for segment in one["segments"]} == {"agent", "customer"}
+    (calls / "texts/a.wav.json").write_text("left alone")
+    (calls / "texts/may/b.flac.json").unlink()
+    (calls / "calls/bad.wav").unlink()
+    assert speechxfer(*words, "--skip-existing")[0] == 0
+    assert (calls / "texts/a.wav.json").read_text() == "left alone"
+    assert json.loads((calls / "texts/may/b.flac.json").read_text()) == other
+
+
+def test_several_recordings_on_stdout(speechxfer, calls):
+    code, printed, _ = speechxfer(
+        "transcribe", "calls/may/*.flac", "calls/**/*.flac", "calls/a.wav", "--model", "tiny", "--format", "jsonl"
+    )
+    assert code == 0 and [json.loads(line)["audio"] for line in printed.splitlines()] == ["calls/may/b.flac", "calls/a.wav"]
+    code, printed, _ = speechxfer("transcribe", "calls/a.wav", "calls/may", "--model", "tiny")
+    titles = [line for line in printed.splitlines() if line.endswith(":")]
+    assert code == 0 and titles == ["calls/a.wav:", "calls/may/b.flac:"]
+
+
+def test_standard_input_is_transcribed(speechxfer, calls, monkeypatch):
+    _, expected, _ = speechxfer("transcribe", "calls/a.wav", "--model", "tiny", "--precision", "fp32")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((calls / "calls/a.wav").read_bytes())))
+    assert speechxfer("transcribe", "-", "--model", "tiny", "--precision", "fp32")[:2] == (0, expected)
 
 
 def test_two_models_are_compared_on_the_same_set(speechxfer, recipe, tones, tmp_path):
@@ -110,7 +160,12 @@ def test_rows_left_out_are_named_at_the_end(speechxfer, recipe, tones, tmp_path)
         (("finetune", "RECIPE", "trainng.epochs=3", "model.train=hed"), "did you mean `training`?"),
         (("evaluate", "gone", "m.csv"), "gone: no such model directory"),
         (("transcribe", "a.wav", "--model", "gone"), "gone: no such model directory"),
-        (("transcribe", "a.wav", "--model", "gone", "--format", "doc"), "expected txt or json"),
+        (("transcribe", "a.wav", "--model", "gone", "--format", "doc"), "expected txt, json"),
+        (("transcribe", "a.wav", "b.wav", "--model", "gone", "--format", "srt"), "several recordings need --out"),
+        (("transcribe", "a.wav", "--model", "gone", "--channels", "left"), "expected mix, split or a number"),
+        (("transcribe", "a.wav", "--model", "gone", "--roles", "agent"), "add --channels split"),
+        (("transcribe", "a.wav", "--model", "gone", "--skip-existing"), "needs --out"),
+        (("transcribe", "no/*.wav", "--model", "gone"), "no/*.wav: no file matches this pattern"),
         (("info", "gone"), "gone: no such model directory"),
     ],
 )

@@ -1,5 +1,7 @@
 """Stretches of speech: complete, in order, none read twice, the same for any blocks the recording comes in."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,7 +60,7 @@ def test_speech_without_a_pause_comes_in_overlapping_windows() -> None:
     assert all(one.seconds <= 10 for one in found)
     spans = [frames_of(one) for one in found]
     assert spans[0][0] == 14 and spans[-1][1] == 1026
-    assert all((before[1] - after[0]) * FRAME == pytest.approx(OVERLAP_SECONDS) for before, after in zip(spans, spans[1:]))
+    assert all((before[1] - after[0]) * FRAME == pytest.approx(OVERLAP_SECONDS) for before, after in pairwise(spans))
 
 
 def test_a_click_is_no_speech() -> None:

@@ -1,0 +1,56 @@
+"""What users name: files, directories, patterns; and where the transcripts go."""
+
+from pathlib import Path, PurePath
+
+import pytest
+
+from speechxfer.errors import DataError
+from speechxfer.transcription import find_recordings
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch) -> Path:
+    for name in ("calls/b.wav", "calls/a.MP3", "calls/notes.txt", "calls/2026/may/c.ogg", "calls/x[1].wav", "other/a.flac"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def places(*names: str) -> list[str]:
+    return [str(recording.place) for recording in find_recordings(names)]
+
+
+def test_a_directory_is_its_recordings(tree):
+    assert places("calls") == ["2026/may/c.ogg", "a.MP3", "b.wav", "x[1].wav"]
+
+
+def test_patterns(tree):
+    assert places("calls/*.wav") == ["b.wav", "x[1].wav"]
+    assert places("calls/**/*.ogg") == ["2026/may/c.ogg"]
+    assert places("*/a.*") == ["calls/a.MP3", "other/a.flac"]
+
+
+def test_a_file_is_taken_whatever_its_name(tree):
+    assert places("calls/notes.txt", "calls/x[1].wav") == ["notes.txt", "x[1].wav"]
+    assert places("gone.wav") == ["gone.wav"]  # whoever opens it says that it is not there
+
+
+def test_each_once_in_the_order_named(tree):
+    assert places("calls/b.wav", "calls", "calls/*.wav") == ["b.wav", "2026/may/c.ogg", "a.MP3", "x[1].wav"]
+
+
+def test_all_names_with_nothing_in_them_are_said(tree):
+    (tree / "empty").mkdir()
+    with pytest.raises(DataError) as caught:
+        find_recordings(["empty", "calls", "no/*.wav"])
+    assert str(caught.value).splitlines()[1:] == [
+        "empty: no audio or video file in this directory",
+        "no/*.wav: no file matches this pattern",
+    ]
+
+
+def test_transcripts_mirror_the_tree(tree):
+    found = [recording.transcript(Path("out"), "srt") for recording in find_recordings(["calls"])]
+    assert PurePath("out/2026/may/c.ogg.srt") in found and PurePath("out/b.wav.srt") in found
