@@ -29,6 +29,10 @@ class AudioError(SpeechxferError):
     utterance_id: str | None = None
 
 
+class AlignmentError(SpeechxferError):
+    """A text does not fit its recording."""
+
+
 class SynthesisError(SpeechxferError):
     """Text cannot be spoken as asked."""
 

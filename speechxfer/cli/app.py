@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from speechxfer.cli.align import align
 from speechxfer.cli.cache import cache
 from speechxfer.cli.compare import compare
 from speechxfer.cli.demo import demo
@@ -21,6 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, compare, transcribe, doctor, info, demo):
+for verb in (finetune, evaluate, compare, transcribe, align, doctor, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")

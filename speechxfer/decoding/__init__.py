@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "Recognised": "speechxfer.decoding.recognition",
+    "align_words": "speechxfer.decoding.alignment",
     "classify": "speechxfer.decoding.recognition",
     "ctc_log_probs": "speechxfer.decoding.recognition",
+    "frames_needed": "speechxfer.decoding.alignment",
     "greedy": "speechxfer.decoding.ctc",
     "join_overlapping": "speechxfer.decoding.ctc",
     "recognise": "speechxfer.decoding.recognition",
@@ -17,6 +19,8 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.decoding.alignment import align_words as align_words
+    from speechxfer.decoding.alignment import frames_needed as frames_needed
     from speechxfer.decoding.ctc import greedy as greedy
     from speechxfer.decoding.ctc import join_overlapping as join_overlapping
     from speechxfer.decoding.recognition import Recognised as Recognised

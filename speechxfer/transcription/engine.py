@@ -9,19 +9,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from speechxfer.data import VAD_RATE, AudioSource, Utterance, Waveform, source_name
 from speechxfer.decoding import classify, ctc_log_probs, greedy, join_overlapping
-from speechxfer.errors import AudioError
+from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_precision, load_model
 from speechxfer.transcript import Segment, Transcript
+from speechxfer.transcription.alignment import Piece, align_lines
 from speechxfer.transcription.reading import Ending, read_stretches
 from speechxfer.transcription.segments import OVERLAP_SECONDS, Stretch
 
 _LOAD_SECONDS = 480.0  # of speech that is read before it is sorted by length and decoded
+Made = TypeVar("Made")
 _Event = tuple[AudioSource, Stretch | Ending]
 
 
@@ -84,6 +88,45 @@ class Transcriber:
             raise result
         return result
 
+    def align(self, audio: AudioSource, text: str) -> Transcript:
+        """Find when each word of a text was said; recordings of any length.
+
+        Parameters
+        ----------
+        audio
+            As for `transcribe`; channels that are mixed, or one of them.
+        text
+            All that is said, in order; each line becomes a segment.
+
+        Returns
+        -------
+        Transcript
+            The text as it was given, with times. A word that the model cannot spell gets the time that its neighbours leave, and
+            confidence 0.
+
+        Raises
+        ------
+        AudioError
+            If the audio cannot be read to its end.
+        AlignmentError
+            If the text does not fit the audio.
+        ModelError
+            If the model writes no text.
+        """
+        if not self.model.vocabulary:
+            raise ModelError("aligning needs a model that writes text (CTC)")
+        gathered = _Gathered(self._piece)
+        for _, event, answer in self._answered([audio]):
+            if isinstance(event, Stretch):
+                gathered.add(event, answer)
+            elif event.problem:
+                raise event.problem
+            else:
+                speech, seconds = gathered.finish(), self._split.frame_seconds
+                segments = align_lines(speech, text.splitlines(), self.model.vocabulary, self.model.normaliser, seconds)
+                return Transcript(source_name(audio), event.seconds, tuple(segments), event.notes)
+        raise AssertionError("a recording ends")
+
     def transcribe_all(
         self, recordings: Iterable[AudioSource], progress: Callable[[float], None] | None = None
     ) -> Iterator[Transcript | AudioError]:
@@ -101,8 +144,23 @@ class Transcriber:
         Transcript or AudioError
             For each recording, in their order, as soon as it is known.
         """
-        events = self._events(recordings)
-        decoded = _Decoded(self._segment)
+        gathered = _Gathered(self._segment)
+        for recording, event, answer in self._answered(recordings, progress):
+            if isinstance(event, Stretch):
+                gathered.add(event, answer)
+                continue
+            segments = tuple(sorted(gathered.finish(), key=lambda segment: (segment.start, segment.channel or 0)))
+            if event.problem and not event.seconds:
+                yield event.problem
+            else:
+                problems = (str(event.problem),) if event.problem else ()
+                yield Transcript(source_name(recording), event.seconds, segments, event.notes, problems)
+
+    def _answered(
+        self, recordings: Iterable[AudioSource], progress: Callable[[float], None] | None = None
+    ) -> Iterator[tuple[AudioSource, Stretch | Ending, Tensor]]:
+        """Give what is found in the recordings, in order, and with each stretch what the model says of it."""
+        events, nothing = self._events(recordings), torch.zeros(0)
         with ThreadPoolExecutor(1) as pool:
             load = pool.submit(_take, events)
             while under_way := load.result():
@@ -110,10 +168,7 @@ class Transcriber:
                 stretches = [event for _, event in under_way if isinstance(event, Stretch)]
                 answers = iter(self._recognise(stretches))
                 for recording, event in under_way:
-                    if isinstance(event, Stretch):
-                        decoded.add(event, next(answers))
-                    else:
-                        yield decoded.finish(source_name(recording), event)
+                    yield recording, event, next(answers) if isinstance(event, Stretch) else nothing
                 if progress:
                     progress(sum(stretch.seconds for stretch in stretches))
 
@@ -136,13 +191,15 @@ class Transcriber:
             return ctc_log_probs(self._split, features, self._precision)
         return [*classify(self._split, features, self._precision)]
 
+    def _piece(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Piece:
+        """Join stretches that overlap."""
+        return Piece(stretches[0].start, join_overlapping(answers, round(OVERLAP_SECONDS / self._split.frame_seconds)))
+
     def _segment(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Segment:
-        """Make a segment of a stretch, or of several that overlap."""
         first, last = stretches[0], stretches[-1]
         if self.model.vocabulary:
-            frame_seconds = self._split.frame_seconds
-            log_probs = join_overlapping(answers, round(OVERLAP_SECONDS / frame_seconds))
-            segment = greedy(log_probs, self.model.vocabulary, frame_seconds, round(first.start, 3))
+            log_probs = self._piece(stretches, answers).log_probs
+            segment = greedy(log_probs, self.model.vocabulary, self._split.frame_seconds, round(first.start, 3))
         else:
             confidence, number = answers[0].max(dim=-1)
             segment = Segment(self.model.labels[int(number)], round(first.start, 3), 0.0, float(confidence))
@@ -151,12 +208,12 @@ class Transcriber:
         return replace(segment, end=round(last.start + last.seconds, 3), channel=channel, role=role)
 
 
-class _Decoded:
-    """Gathers what was decoded of one recording after the other."""
+class _Gathered(Generic[Made]):
+    """Makes one thing of each stretch, or of several that overlap, of one recording after the other."""
 
-    def __init__(self, segment: Callable[[Sequence[Stretch], Sequence[Tensor]], Segment]) -> None:
-        self._segment = segment
-        self._segments: list[Segment] = []
+    def __init__(self, make: Callable[[Sequence[Stretch], Sequence[Tensor]], Made]) -> None:
+        self._make = make
+        self._made: list[Made] = []
         self._open: dict[int, list[tuple[Stretch, Tensor]]] = {}  # per channel, what the next stretch may continue
 
     def add(self, stretch: Stretch, answer: Tensor) -> None:
@@ -164,20 +221,16 @@ class _Decoded:
             self._close(stretch.channel)
         self._open.setdefault(stretch.channel, []).append((stretch, answer))
 
-    def finish(self, name: str, ending: Ending) -> Transcript | AudioError:
+    def finish(self) -> list[Made]:
         for channel in [*self._open]:
             self._close(channel)
-        segments, self._segments = self._segments, []
-        if ending.problem and not ending.seconds:
-            return ending.problem
-        problems = (str(ending.problem),) if ending.problem else ()
-        ordered = tuple(sorted(segments, key=lambda segment: (segment.start, segment.channel or 0)))
-        return Transcript(name, ending.seconds, ordered, ending.notes, problems)
+        made, self._made = self._made, []
+        return made
 
     def _close(self, channel: int) -> None:
         if parts := self._open.pop(channel, None):
             stretches, answers = zip(*parts, strict=True)
-            self._segments.append(self._segment(stretches, answers))
+            self._made.append(self._make(stretches, answers))
 
 
 def _take(events: Iterator[_Event]) -> list[_Event]:
