@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from speechxfer.report import DemoResult, describe_learning_curve
 from speechxfer.transcript import Transcript
+
+if TYPE_CHECKING:
+    from speechxfer.evaluation import DomainGap
 
 
 def _percent(value: float | None) -> str:
@@ -84,6 +87,44 @@ def show_call(call: Transcript, wer: float, console: Console) -> None:
     for segment in call.segments:
         console.print(f"{segment.start:6.1f} s  {segment.role}: {segment.text}", highlight=False)
     console.print()
+
+
+def show_gap(gap: DomainGap, names: tuple[str, str], console: Console) -> None:
+    """Print how far two sets are apart: conditions side by side, distances beside their yardsticks, and what that means."""
+    ranks = ("first", "second")
+    for rank, name in zip(ranks, names, strict=True):
+        console.print(f"{rank}: {name}", markup=False, highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", *ranks):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("utterances compared", *map(str, gap.utterances))
+    table.add_row("left out: unreadable, silent, too long", *map(str, gap.left_out))
+    conditions = (
+        ("length, s", "seconds", ".1f"),
+        ("sampling rate, Hz", "sampling_rate", ".0f"),
+        ("sound up to, Hz", "bandwidth_hz", ".0f"),
+        ("level, dB of full scale", "level_db", ".1f"),
+        ("noise, dB of full scale", "noise_db", ".1f"),
+        ("level over noise, dB", "snr_db", ".1f"),
+    )
+    for title, name, form in conditions:
+        table.add_row(title, *(format(getattr(audio, name), form) for audio in gap.audio))
+    console.print(table)
+    distances = Table(box=None, pad_edge=False, header_style="bold")
+    halved = ranks[gap.features.halved]
+    for heading in ("", "between the sets", f"between halves of the {halved}", "at most"):
+        distances.add_column(heading, justify="right" if heading else "left")
+    for title, found in (("Fréchet distance", gap.features.frechet), ("proxy A-distance", gap.features.a_distance)):
+        distances.add_row(title, f"{found.between:.3f}", f"{found.halves:.3f}", f"{found.halves_most:.3f}")
+    console.print(distances)
+    how = f"halves of the {halved} set by {gap.features.over}, {gap.features.size} utterances each"
+    console.print(how, style="dim", highlight=False)
+    if gap.unseen:
+        words = ", ".join(f"{word} ({count})" for word, count in gap.unseen.frequent)
+        share = f"words of the second set that the first lacks: {_percent(gap.unseen.rate)} of {gap.unseen.words}"
+        console.print(share + (f", most often {words}" if words else ""), markup=False, highlight=False)
+    for sentence in gap.sentences:
+        console.print(sentence, markup=False, highlight=False)
 
 
 def show_learning_curve(curve: Mapping[str, Any], console: Console) -> None:

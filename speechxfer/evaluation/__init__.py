@@ -10,6 +10,14 @@ _PUBLIC = {
     "Finding": "speechxfer.evaluation.doctor",
     "examine": "speechxfer.evaluation.doctor",
     "measure": "speechxfer.evaluation.audio_facts",
+    "Distance": "speechxfer.evaluation.feature_gap",
+    "DomainGap": "speechxfer.evaluation.domain_gap",
+    "FeatureGap": "speechxfer.evaluation.feature_gap",
+    "compare_recordings": "speechxfer.evaluation.domain_gap",
+    "compare_features": "speechxfer.evaluation.feature_gap",
+    "frechet_distance": "speechxfer.evaluation.feature_gap",
+    "proxy_a_distance": "speechxfer.evaluation.feature_gap",
+    "unseen_words": "speechxfer.evaluation.domain_gap",
     "GuardVerdict": "speechxfer.evaluation.guard",
     "halves": "speechxfer.evaluation.guard",
     "judge": "speechxfer.evaluation.guard",
@@ -41,6 +49,14 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.audio_facts import measure as measure
     from speechxfer.evaluation.doctor import Finding as Finding
     from speechxfer.evaluation.doctor import examine as examine
+    from speechxfer.evaluation.domain_gap import DomainGap as DomainGap
+    from speechxfer.evaluation.domain_gap import compare_recordings as compare_recordings
+    from speechxfer.evaluation.domain_gap import unseen_words as unseen_words
+    from speechxfer.evaluation.feature_gap import Distance as Distance
+    from speechxfer.evaluation.feature_gap import FeatureGap as FeatureGap
+    from speechxfer.evaluation.feature_gap import compare_features as compare_features
+    from speechxfer.evaluation.feature_gap import frechet_distance as frechet_distance
+    from speechxfer.evaluation.feature_gap import proxy_a_distance as proxy_a_distance
     from speechxfer.evaluation.groups import group_rows as group_rows
     from speechxfer.evaluation.guard import GuardVerdict as GuardVerdict
     from speechxfer.evaluation.guard import halves as halves

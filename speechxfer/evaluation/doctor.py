@@ -81,14 +81,28 @@ def examine(sets: Mapping[str, Manifest], model: SpeechModel | None = None) -> l
     list of Finding
         Errors first.
     """
-    rows, unreadable = _measure_all(sets)
+    rows, unreadable = measure_rows(sets)
     findings = [*_unreadable(unreadable), *(finding for check in _CHECKS for finding in check(rows))]
     if model:
         findings += _misfits(rows, model)
     return sorted(findings, key=lambda finding: finding.severity)
 
 
-def _measure_all(sets: Mapping[str, Manifest]) -> tuple[list[Row], list[tuple[str, str]]]:
+def measure_rows(sets: Mapping[str, Manifest]) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Measure all rows of all sets.
+
+    Parameters
+    ----------
+    sets
+        By name.
+
+    Returns
+    -------
+    rows
+        Those whose audio can be read, in their order.
+    problems
+        Of the others, and of rows that are not well-formed: where, and what.
+    """
     places = [(name, manifest, row) for name, manifest in sets.items() for row in range(len(manifest))]
 
     def attempt(place: tuple[str, Manifest, int]) -> Row | tuple[str, str]:

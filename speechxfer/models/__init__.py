@@ -24,6 +24,7 @@ _PUBLIC = {
     "describe_trainable": "speechxfer.models.freeze",
     "extend_labels": "speechxfer.models.surgery",
     "extend_vocabulary": "speechxfer.models.surgery",
+    "has_head": "speechxfer.models.save_load",
     "inject_lora": "speechxfer.models.lora",
     "load_model": "speechxfer.models.save_load",
     "merge_lora": "speechxfer.models.lora",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from speechxfer.models.lora import save_head as save_head
     from speechxfer.models.save_load import EMBEDDED as EMBEDDED
     from speechxfer.models.save_load import SpeechModel as SpeechModel
+    from speechxfer.models.save_load import has_head as has_head
     from speechxfer.models.save_load import load_model as load_model
     from speechxfer.models.save_load import new_head as new_head
     from speechxfer.models.split import Cut as Cut

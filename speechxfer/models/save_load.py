@@ -6,7 +6,7 @@ A pretrained directory gives an encoder under a new head; a directory saved by s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -34,6 +34,7 @@ _NATIVE: dict[tuple[str, str, str], type[PreTrainedModel]] = {
     ("wav2vec2", "ctc", "linear"): Wav2Vec2ForCTC,
     ("wav2vec2", "classification", "linear"): Wav2Vec2ForSequenceClassification,
 }
+_NATIVE_BY_NAME = {kind.__name__: (kind, task) for (_, task, _), kind in _NATIVE.items()}
 # Weight norm as torch named it before it was a parametrisation.
 _OLD_NAMES = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
@@ -131,7 +132,7 @@ def new_head(
         If the directory is not a usable model; the message names what is missing.
     """
     path, config = _read_config(directory)
-    encoder_config = config.get("encoder", {}) if config.get("model_type") == EncoderHeadConfig.model_type else config
+    encoder_config = config.get("encoder", {}) if _is_own_pair(config) else config
     family = _family(path, encoder_config)
     names: dict[str, Any] = {
         "id2label": dict(enumerate(labels)) or None,
@@ -197,18 +198,17 @@ def load_model(directory: str | Path) -> SpeechModel:
         If the directory is missing, incomplete, or holds a pretrained model without a head of ours.
     """
     path, config = _read_config(directory)
-    if config.get("model_type") == EncoderHeadConfig.model_type:
+    if _is_own_pair(config):
         family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
         with _naming_the_configuration(path):
             model: PreTrainedModel = EncoderHeadModel(EncoderHeadConfig.from_dict(config))
     else:
         family = _family(path, config)
-        native = {kind.__name__: (kind, task) for (_, task, _), kind in _NATIVE.items()}
-        name = next(iter(config.get("architectures") or []), None)
-        if name not in native:
+        name = _class_name(config)
+        if name not in _NATIVE_BY_NAME:
             what = f"a pretrained {family.name} model without a head of ours ({name})"
             raise ModelError(f"{path}: {what}; put one on it with `speechxfer finetune`")
-        kind, task = native[name]
+        kind, task = _NATIVE_BY_NAME[name]
         with _naming_the_configuration(path):
             model = kind(_calm(AutoConfig.for_model(**config)))
     _load_strictly(model, _read_weights(path), path)
@@ -222,6 +222,36 @@ def load_model(directory: str | Path) -> SpeechModel:
         labels if task == "classification" else (),
         getattr(model.config, "speechxfer", {}).get("normaliser", "none"),
     )
+
+
+def has_head(directory: str | Path) -> bool:
+    """Tell a model that `load_model` loads from a pretrained one, on which `new_head` puts a head.
+
+    Parameters
+    ----------
+    directory
+        As for both.
+
+    Returns
+    -------
+    bool
+        By its configuration; the weights are not looked at.
+
+    Raises
+    ------
+    ModelError
+        If the directory or its configuration cannot be read.
+    """
+    _, config = _read_config(directory)
+    return _is_own_pair(config) or _class_name(config) in _NATIVE_BY_NAME
+
+
+def _is_own_pair(config: Mapping[str, Any]) -> bool:
+    return config.get("model_type") == EncoderHeadConfig.model_type
+
+
+def _class_name(config: Mapping[str, Any]) -> str | None:
+    return next(iter(config.get("architectures") or []), None)
 
 
 @contextmanager

@@ -133,6 +133,23 @@ def test_runs_are_ranked_by_dev_and_compared_on_test(speechxfer, recipe, tones, 
     assert code == 2 and "is not the directory of a finished run" in said.replace("\n", " ")
 
 
+def test_the_doctor_says_how_far_two_sets_are_apart(speechxfer, recipe, tones, small_whisper, tmp_path):
+    sets = (f"{tones}[split=train]", "--model", small_whisper, "--against", tones)
+    code, printed, log = speechxfer("doctor", *sets, "--json")
+    found = json.loads(printed)
+    assert (code, log, found["against"]) == (0, "", str(tones))
+    assert found["gap"]["utterances"] == [40, 60] and found["gap"]["features"]["frechet"]["between"] > 0
+    code, printed, _ = speechxfer("doctor", *sets)
+    printed = " ".join(printed.split())
+    assert code == 0 and "proxy A-distance" in printed and found["gap"]["sentences"][0] in printed
+    # The pretrained model and what was made of it hear alike, with the head's own checks besides.
+    assert speechxfer("finetune", recipe, "--out", tmp_path / "run", "--quiet")[0] == 0
+    again = json.loads(speechxfer("doctor", sets[0], "--model", tmp_path / "run", "--against", tones, "--json")[1])
+    assert again["gap"] == found["gap"]
+    code, printed, log = speechxfer("doctor", tones, "--against", tones)
+    assert (code, printed) == (2, "") and "--against needs --model" in log
+
+
 def test_quiet_is_quiet_and_json_is_json(speechxfer, recipe, tmp_path):
     code, printed, log = speechxfer("finetune", recipe, "--out", tmp_path / "run", "--quiet", "--json")
     assert (code, log) == (0, "")
