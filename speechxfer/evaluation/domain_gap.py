@@ -205,7 +205,7 @@ def _meaning(features: FeatureGap) -> str:
     times = features.frechet.between / max(features.frechet.halves, 1e-9)
     right = 50 + 25 * features.a_distance.between
     found = (
-        f"{times:.1f} times as far apart for this model as two halves of the {which} set, "
+        f"their Fréchet distance for this model is {times:.1f} times that of two halves of the {which} set, "
         f"and a linear classifier tells {right:.0f} % of them apart (50 % is chance)"
     )
     outcome = features.frechet.exceeds_halves + features.a_distance.exceeds_halves

@@ -75,6 +75,15 @@ def test_order_of_rows_and_kind_of_head_change_nothing(tmp_path, model, small_wh
         assert found.features.frechet.between == pytest.approx(gap["features"]["frechet"]["between"], rel=1e-3)
 
 
+def test_company_in_a_batch_changes_nothing(tmp_path, model, monkeypatch):
+    one, other = recordings(tmp_path / "a"), recordings(tmp_path / "b", pitch=500, seed=1)
+    together = compare_recordings(one, other, model).features
+    monkeypatch.setattr("speechxfer.evaluation.domain_gap._BATCH_SECONDS", 0.01)
+    alone = compare_recordings(one, other, model).features
+    assert together.frechet.between == pytest.approx(alone.frechet.between, rel=1e-4)
+    assert together.frechet.halves == pytest.approx(alone.frechet.halves, rel=1e-4)
+
+
 def test_only_the_last_layer_counts(tmp_path, model):
     one, other = recordings(tmp_path / "a"), recordings(tmp_path / "b", pitch=500, seed=1)
     before = compare_recordings(one, other, model).features.frechet.between
