@@ -10,14 +10,14 @@ from typing import Literal
 
 import torch
 
-from speechxfer import evaluate, finetune, read_recipe
+from speechxfer import Transcriber, evaluate, finetune, read_manifest, read_recipe
 from speechxfer.cli.progress import DemoProgress
-from speechxfer.data import Manifest, parse_manifest, probe
+from speechxfer.data import Manifest, parse_manifest
 from speechxfer.errors import RunDirectoryError
-from speechxfer.evaluation import RowErrors, term_recall
+from speechxfer.evaluation import RowErrors, term_recall, word_errors
 from speechxfer.models import EMBEDDED, load_model
 from speechxfer.report import DemoExample, DemoResult, read_answers
-from speechxfer.transcript import Segment, Transcript
+from speechxfer.transcript import Transcript
 
 ASSETS = Path(str(files("speechxfer"))) / "assets" / "demo"
 AN4_TERMS = ("enter", "erase", "rubout", "repeat")
@@ -97,15 +97,14 @@ def run_part(part: Part, random_twin: Path, directory: Path, progress: DemoProgr
 
 
 def transcribe_call() -> tuple[Transcript, float]:
-    """Transcribe the call of the package turn by turn; gives its WER too."""
-    manifest = parse_manifest(ASSETS / "call.csv")
-    scored = evaluate(EMBEDDED, manifest)
-    segments = [
-        Segment(text, utterance.start or 0.0, utterance.end or 0.0, 1.0, channel=utterance.channel, role=role)
-        for utterance, text, role in zip(manifest, scored.answers, manifest.columns["speaker"], strict=True)
-    ]
-    name = str(ASSETS / "call.flac")
-    return Transcript(name, probe(name).duration, tuple(segments)), float(scored.scores["wer"])
+    """Transcribe the call of the package, each side by itself; gives its WER too."""
+    turns = read_manifest(ASSETS / "call.csv")
+    roles = dict(sorted((turn.channel, speaker) for turn, speaker in zip(turns, turns.columns["speaker"], strict=True)))
+    call = Transcriber(EMBEDDED, channels="split", roles=[*roles.values()]).transcribe(ASSETS / "call.flac")
+    said = [" ".join(turn.text or "" for turn in turns if turn.channel == channel) for channel in roles]
+    heard = [" ".join(segment.text for segment in call.segments if segment.channel == channel) for channel in roles]
+    errors = word_errors(said, heard)
+    return call, sum(side.errors for side in errors) / sum(side.reference_length for side in errors)
 
 
 def _score(part: Part, rows: RowErrors) -> float:

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "Recognised": "speechxfer.decoding.recognition",
+    "Calibration": "speechxfer.decoding.confidence",
     "align_words": "speechxfer.decoding.alignment",
+    "calibrate": "speechxfer.decoding.confidence",
+    "calibrate_segment": "speechxfer.decoding.confidence",
+    "calibration_error": "speechxfer.decoding.confidence",
     "classify": "speechxfer.decoding.recognition",
     "ctc_log_probs": "speechxfer.decoding.recognition",
+    "fit_calibration": "speechxfer.decoding.confidence",
     "frames_needed": "speechxfer.decoding.alignment",
     "greedy": "speechxfer.decoding.ctc",
     "join_overlapping": "speechxfer.decoding.ctc",
@@ -21,6 +26,11 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.decoding.alignment import align_words as align_words
     from speechxfer.decoding.alignment import frames_needed as frames_needed
+    from speechxfer.decoding.confidence import Calibration as Calibration
+    from speechxfer.decoding.confidence import calibrate as calibrate
+    from speechxfer.decoding.confidence import calibrate_segment as calibrate_segment
+    from speechxfer.decoding.confidence import calibration_error as calibration_error
+    from speechxfer.decoding.confidence import fit_calibration as fit_calibration
     from speechxfer.decoding.ctc import greedy as greedy
     from speechxfer.decoding.ctc import join_overlapping as join_overlapping
     from speechxfer.decoding.recognition import Recognised as Recognised

@@ -39,6 +39,7 @@ _PUBLIC = {
     "score_set": "speechxfer.evaluation.scoring",
     "term_recall": "speechxfer.evaluation.metrics",
     "total": "speechxfer.evaluation.metrics",
+    "right_words": "speechxfer.evaluation.metrics",
     "word_errors": "speechxfer.evaluation.metrics",
 }
 
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.matched_pairs import mapsswe as mapsswe
     from speechxfer.evaluation.metrics import ErrorCounts as ErrorCounts
     from speechxfer.evaluation.metrics import character_errors as character_errors
+    from speechxfer.evaluation.metrics import right_words as right_words
     from speechxfer.evaluation.metrics import term_recall as term_recall
     from speechxfer.evaluation.metrics import total as total
     from speechxfer.evaluation.metrics import word_errors as word_errors

@@ -95,6 +95,16 @@ def _errors(
     return counts
 
 
+def right_words(reference: str, hypothesis: str) -> list[bool]:
+    """Tell of each word of a hypothesis whether it stands in the reference (jiwer's alignment)."""
+    right = [False] * len(hypothesis.split())
+    if right and reference.split():
+        for chunk in jiwer.process_words(reference, hypothesis).alignments[0]:
+            if chunk.type == "equal":
+                right[chunk.hyp_start_idx : chunk.hyp_end_idx] = [True] * (chunk.hyp_end_idx - chunk.hyp_start_idx)
+    return right
+
+
 def confusion(references: Sequence[int], hypotheses: Sequence[int], num_labels: int) -> npt.NDArray[np.int64]:
     """Count `[true label, recognised label]`."""
     matrix = np.zeros((num_labels, num_labels), dtype=np.int64)

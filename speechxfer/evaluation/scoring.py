@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechxfer.data import TARGET_COLUMN, Manifest, check_sets, normalise, parse_manifest
-from speechxfer.decoding import classify, recognise
+from speechxfer.decoding import (
+    Calibration,
+    calibrate,
+    calibrate_segment,
+    calibration_error,
+    classify,
+    fit_calibration,
+    recognise,
+)
 from speechxfer.evaluation.groups import GroupSpec, group_rows
-from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, total, word_errors
+from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, right_words, total, word_errors
 from speechxfer.evaluation.significance import bootstrap_interval
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_precision, load_model
+from speechxfer.transcript import Segment
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,8 @@ class SetScores:
         The utterances that were scored: without those left out.
     blank_share
         Share of blank frames of a CTC model; 0 for a classifier.
+    words
+        Of each recognised word its confidence, and whether it is right.
     """
 
     scores: dict[str, Any]
@@ -84,6 +95,17 @@ class SetScores:
     rows: RowErrors
     manifest: Manifest
     blank_share: float = 0.0
+    words: tuple[tuple[float, bool], ...] = ()
+
+    def fitted_calibration(self) -> Calibration | None:
+        """Find what makes this set's word confidences true; None where there are too few words."""
+        return fit_calibration(*zip(*self.words, strict=True)) if self.words else None
+
+    def calibrated(self, calibration: Calibration) -> SetScores:
+        """Add how far the confidences are off once they are calibrated."""
+        confidences, right = zip(*self.words, strict=True)
+        off = calibration_error(calibrate(confidences, calibration).tolist(), right)
+        return replace(self, scores={**self.scores, "confidence": {**self.scores["confidence"], "calibrated_error": off}})
 
     @property
     def error(self) -> float:
@@ -188,14 +210,16 @@ def score_set(
     if speech_model.task == "ctc":
         assert speech_model.vocabulary is not None
         recognised = recognise(split, features, speech_model.vocabulary, precision)
-        answers = [item.segment.text for item in recognised]
+        heard = [calibrate_segment(item.segment, speech_model.calibration) for item in recognised]
+        answers = [segment.text for segment in heard]
         frames = [item.input_length for item in features]
         blank = float(np.average([item.blank_share for item in recognised], weights=frames))
         per_row = _TextRows(targets, answers, speech_model.normaliser)
+        words = _words(heard, *per_row.compared())
     else:
         best = classify(split, features, precision).argmax(dim=-1).tolist()
         answers = [speech_model.labels[number] for number in best]
-        blank = 0.0
+        blank, words = 0.0, ()
         per_row = _LabelRows(targets, answers, speech_model.labels)  # type: ignore[assignment]
     everything = list(range(len(manifest)))
     scores = per_row.scores(everything, blocks if intervals else None)
@@ -207,8 +231,20 @@ def score_set(
             name: {group: per_row.scores(rows, blocks) for group, rows in own.items()} for name, own in members.items()
         }
         scores.update(per_row.details())
+    if intervals and words:
+        scores["confidence"] = {"words": len(words), "error": calibration_error(*zip(*words, strict=True))}
     rows = RowErrors(*per_row.errors_and_sizes(), blocks, block, per_row.measure, *per_row.compared(), members)
-    return SetScores(scores, answers, rows, manifest, blank)
+    return SetScores(scores, answers, rows, manifest, blank, words)
+
+
+def _words(heard: Sequence[Segment], references: Sequence[str], answers: Sequence[str]) -> tuple[tuple[float, bool], ...]:
+    """Give the confidence of each word, and whether it is right; a row whose words the normaliser changed is left out."""
+    found: list[tuple[float, bool]] = []
+    for segment, reference, answer in zip(heard, references, answers, strict=True):
+        right = right_words(reference, answer)
+        if len(right) == len(segment.words):
+            found += [(word.confidence, one) for word, one in zip(segment.words, right, strict=True)]
+    return tuple(found)
 
 
 def _blocks(manifest: Manifest) -> list[str]:

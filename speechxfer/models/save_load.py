@@ -59,6 +59,8 @@ class SpeechModel:
         Of a classifier, by number; empty otherwise.
     normaliser
         Name of the text normaliser its training texts went through.
+    calibration
+        Slope and intercept on the log-odds of a word's confidence, found on dev; None for confidences as they are.
     """
 
     model: PreTrainedModel
@@ -68,6 +70,7 @@ class SpeechModel:
     vocabulary: Vocabulary | None
     labels: tuple[str, ...]
     normaliser: str
+    calibration: tuple[float, float] | None = None
 
     @property
     def is_native(self) -> bool:
@@ -80,7 +83,7 @@ class SpeechModel:
 
     def save(self, directory: Path) -> None:
         """Write a directory that `load_model` and transformers load (see `is_native`)."""
-        self.model.config.speechxfer = {"normaliser": self.normaliser}
+        self.model.config.speechxfer = {"normaliser": self.normaliser, "calibration": self.calibration}
         with _no_progress_bar():
             self.model.save_pretrained(directory)
         self.frontend.save(directory)
@@ -213,6 +216,7 @@ def load_model(directory: str | Path) -> SpeechModel:
             model = kind(_calm(AutoConfig.for_model(**config)))
     _load_strictly(model, _read_weights(path), path)
     labels = tuple(label for _, label in sorted((model.config.id2label or {}).items()))
+    ours = getattr(model.config, "speechxfer", {})
     return SpeechModel(
         model.eval(),
         family,
@@ -220,7 +224,8 @@ def load_model(directory: str | Path) -> SpeechModel:
         task,
         Vocabulary.load(path) if task == "ctc" else None,
         labels if task == "classification" else (),
-        getattr(model.config, "speechxfer", {}).get("normaliser", "none"),
+        ours.get("normaliser", "none"),
+        tuple(found) if (found := ours.get("calibration")) else None,
     )
 
 

@@ -67,8 +67,11 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
             guarded = guard(recipe, prepared, start, run)
             prepared = replace(prepared, speech_model=guarded.speech_model)
         model = run.candidate if guarded and guarded.is_refused else run.model
-        prepared.speech_model.save(model)
         scores = score(recipe, prepared)
+        if calibration := scores["dev"].fitted_calibration():
+            prepared = replace(prepared, speech_model=replace(prepared.speech_model, calibration=calibration))
+            scores["test"] = scores["test"].calibrated(calibration)
+        prepared.speech_model.save(model)
         sets = {name: result.scores for name, result in scores.items()}
         report = make_report(recipe.task, str(model), sets, training=training, notes=notes)
         report |= proof(recipe, prepared, start, scores) if start else {}

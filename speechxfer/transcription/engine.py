@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from speechxfer.data import VAD_RATE, AudioSource, Utterance, Waveform, source_name
-from speechxfer.decoding import classify, ctc_log_probs, greedy, join_overlapping
+from speechxfer.decoding import calibrate_segment, classify, ctc_log_probs, greedy, join_overlapping
 from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_precision, load_model
@@ -199,7 +199,8 @@ class Transcriber:
         first, last = stretches[0], stretches[-1]
         if self.model.vocabulary:
             log_probs = self._piece(stretches, answers).log_probs
-            segment = greedy(log_probs, self.model.vocabulary, self._split.frame_seconds, round(first.start, 3))
+            heard = greedy(log_probs, self.model.vocabulary, self._split.frame_seconds, round(first.start, 3))
+            segment = calibrate_segment(heard, self.model.calibration)
         else:
             confidence, number = answers[0].max(dim=-1)
             segment = Segment(self.model.labels[int(number)], round(first.start, 3), 0.0, float(confidence))

@@ -44,6 +44,10 @@ def workplace(tmp_path_factory):
         with manifest.open("w", newline="") as file:
             csv.writer(file).writerows([(f"../my/{row[0]}" if row is not rows[0] else row[0], *row[1:]) for row in rows])
     soundfile.write(place / "call.wav", random.normal(0, 0.1, (3 * 8_000, 2)), 8_000)
+    for folder, name in (("calls", "1.wav"), ("archive/may", "2.mp3")):
+        (place / folder).mkdir(parents=True)
+        soundfile.write(place / folder / name, random.normal(0, 0.1, 3 * 8_000), 8_000)
+    (place / "said.txt").write_text("ab ba\n")
     return place
 
 
