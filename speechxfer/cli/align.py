@@ -22,7 +22,7 @@ def align(
     ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
-    batch_seconds: BatchSeconds = 64.0,
+    batch_seconds: BatchSeconds = None,
 ) -> None:
     """Find when each word of a text you have was said: for subtitles, or to cut recordings for training."""
     from speechxfer import Transcriber

@@ -27,7 +27,7 @@ def evaluate(
     audio: Annotated[bool, typer.Option(help="Let the worst utterances be heard in report.html.")] = True,
     device: Device = "auto",
     precision: Precision = "auto",
-    batch_seconds: BatchSeconds = 64.0,
+    batch_seconds: BatchSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on a labelled set: WER and CER, or accuracy, with intervals and per group."""

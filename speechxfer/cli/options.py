@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
-BatchSeconds = Annotated[float, typer.Option(help="Upper bound of padded audio in one batch, in seconds.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or int8.")]
+BatchSeconds = Annotated[
+    float | None, typer.Option(help="Upper bound of padded audio in one batch, in seconds.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 Model = Annotated[Path, typer.Option(help="A model that speechxfer saved, or the run that made it.")]

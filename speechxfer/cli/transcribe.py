@@ -29,7 +29,7 @@ def transcribe(
     skip_existing: Annotated[bool, typer.Option(help="Leave out what --out holds already: go on after a stop.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",
-    batch_seconds: BatchSeconds = 64.0,
+    batch_seconds: BatchSeconds = None,
     quiet: Quiet = False,
 ) -> None:
     """Transcribe recordings; a bad file is named, the rest is done, and the exit code is 1."""

@@ -126,7 +126,7 @@ def _run(
 ) -> Iterator[tuple[list[int], Tensor, list[int]]]:
     """Run the suffix on batches of similar length; gives (rows, logits, frames at the head per row)."""
     split.eval()
-    device = next(split.parameters()).device
+    device = split.device
     lengths = split.frame_lengths(torch.tensor([item.input_length for item in features])).tolist()
     for rows in plan_batches(lengths, batch_frames):
         batch = collate([features[row] for row in rows]).to(device)

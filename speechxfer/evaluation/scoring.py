@@ -23,7 +23,7 @@ from speechxfer.evaluation.groups import GroupSpec, group_rows
 from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, right_words, total, word_errors
 from speechxfer.evaluation.significance import bootstrap_interval
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_precision, load_model
+from speechxfer.models import SpeechModel, SplitModel, for_inference, load_model, suitable_batch_seconds
 from speechxfer.transcript import Segment
 
 
@@ -121,7 +121,7 @@ def evaluate(
     on_bad_row: str = "error",
     device: str = "auto",
     precision: str = "auto",
-    batch_seconds: float = 64.0,
+    batch_seconds: float | None = None,
 ) -> SetScores:
     """Score a saved model on a set.
 
@@ -136,9 +136,9 @@ def evaluate(
     on_bad_row
         `error` or `skip`.
     device, precision
-        `auto`, or a torch device; `auto`, `fp32` or `bf16`.
+        `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     batch_seconds
-        Upper bound of padded audio in one forward.
+        Upper bound of padded audio in one forward; None suits the device.
 
     Returns
     -------
@@ -155,11 +155,9 @@ def evaluate(
     speech_model = model if isinstance(model, SpeechModel) else load_model(model)
     read = manifest if isinstance(manifest, Manifest) else parse_manifest(manifest)
     checked, skipped = check_sets({"set": read}, speech_model.task, on_bad_row, speech_model.normaliser)
-    where = choose_device(device)
-    exactness = choose_precision(precision, where)
-    speech_model.model.requires_grad_(False)
-    split = SplitModel(speech_model.model, speech_model.family).to(where)
-    source = FeatureSource(split, speech_model.frontend, None, exactness, batch_seconds=batch_seconds)
+    split, exactness = for_inference(speech_model, device, precision)
+    size = batch_seconds or suitable_batch_seconds(split.device)
+    source = FeatureSource(split, speech_model.frontend, None, exactness, batch_seconds=size)
     result = score_set(split, source, speech_model, checked["set"], exactness, groups)
     if skipped:
         result.scores["skipped"] = len({(problem.file, problem.line) for problem in skipped})

@@ -66,7 +66,7 @@ class FeatureKeys:
         self._augmenter = augmenter
         self._contents = contents
         versions = [f"{package} {version(package)}" for package in _PACKAGES]
-        device = next(split.parameters()).device.type
+        device = split.device.type
         computing = [precision, str(dtype), device, str(getattr(split.model.config, "_attn_implementation", ""))]
         self._prefix = _digest(split.prefix_digest(), frontend.settings(), *computing, *versions, _code_digest())
 

@@ -200,7 +200,7 @@ class FeatureSource:
         return self._keys[item.place]
 
     def _compute(self, batches: Sequence[Sequence[Item]]) -> Iterator[list[Features]]:
-        device = next(self._split.parameters()).device
+        device = self._split.device
         with ThreadPoolExecutor(_THREADS) as pool:
             for inputs in _ahead(pool, self._read, batches, _LOOK_AHEAD):
                 with autocast(device, self._precision):

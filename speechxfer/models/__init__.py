@@ -24,6 +24,7 @@ _PUBLIC = {
     "describe_trainable": "speechxfer.models.freeze",
     "extend_labels": "speechxfer.models.surgery",
     "extend_vocabulary": "speechxfer.models.surgery",
+    "for_inference": "speechxfer.models.inference",
     "has_head": "speechxfer.models.save_load",
     "inject_lora": "speechxfer.models.lora",
     "load_model": "speechxfer.models.save_load",
@@ -31,6 +32,7 @@ _PUBLIC = {
     "new_head": "speechxfer.models.save_load",
     "save_head": "speechxfer.models.lora",
     "set_trainable": "speechxfer.models.freeze",
+    "suitable_batch_seconds": "speechxfer.models.compute",
     "write_tensors": "speechxfer.models.tensor_file",
 }
 
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
     from speechxfer.models.compute import autocast as autocast
     from speechxfer.models.compute import choose_device as choose_device
     from speechxfer.models.compute import choose_precision as choose_precision
+    from speechxfer.models.compute import suitable_batch_seconds as suitable_batch_seconds
     from speechxfer.models.encoder_head import EncoderHeadConfig as EncoderHeadConfig
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
     from speechxfer.models.freeze import describe_trainable as describe_trainable
     from speechxfer.models.freeze import set_trainable as set_trainable
     from speechxfer.models.frontend import Frontend as Frontend
     from speechxfer.models.heads import PooledClassificationHead as PooledClassificationHead
+    from speechxfer.models.inference import for_inference as for_inference
     from speechxfer.models.lora import Adapter as Adapter
     from speechxfer.models.lora import inject_lora as inject_lora
     from speechxfer.models.lora import merge_lora as merge_lora

@@ -26,13 +26,26 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Give `fp32` or `bf16`; `auto` is bf16 where the hardware multiplies it natively."""
+    """Give `fp32` or `bf16`; `auto` is bf16 where the hardware multiplies it natively.
+
+    Raises
+    ------
+    ModelError
+        If it is none of these.
+    """
+    if name not in ("auto", "fp32", "bf16"):
+        raise ModelError(f"precision {name!r}: expected auto, fp32, bf16, or for inference on a CPU int8")
     if name != "auto":
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bf16" if device.type == "cpu" and native else "fp32"
+
+
+def suitable_batch_seconds(device: torch.device) -> float:
+    """Give how much padded audio one forward should take: on a CPU no more than its caches hold."""
+    return 16.0 if device.type == "cpu" else 64.0
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

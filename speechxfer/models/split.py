@@ -142,6 +142,11 @@ class SplitModel(nn.Module):
         return self._encoder.get_submodule(self.family.stem[-1])
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
+    @property
     def frame_seconds(self) -> float:
         """Time between two frames at the head."""
         return self.family.samples_per_frame / self.family.sampling_rate

@@ -247,12 +247,11 @@ def _standardise_head(split: SplitModel, source: FeatureSource, train: Manifest)
         pooled.append(head.pool(*args))
 
     handle = head.register_forward_pre_hook(keep)
-    device = next(split.parameters()).device
     split.eval()
     items = as_items(train)
     source.plan(items)
     with torch.no_grad():
         for start in range(0, len(items), 64):
-            split(collate(source.features(items[start : start + 64])).to(device))
+            split(collate(source.features(items[start : start + 64])).to(split.device))
     handle.remove()
     head.standardise(torch.cat(pooled))

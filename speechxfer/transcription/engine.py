@@ -18,7 +18,7 @@ from speechxfer.data import VAD_RATE, AudioSource, Utterance, Waveform, source_n
 from speechxfer.decoding import calibrate_segment, classify, ctc_log_probs, greedy, join_overlapping
 from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SpeechModel, SplitModel, choose_device, choose_precision, load_model
+from speechxfer.models import SpeechModel, for_inference, load_model, suitable_batch_seconds
 from speechxfer.transcript import Segment, Transcript
 from speechxfer.transcription.alignment import Piece, align_lines
 from speechxfer.transcription.reading import Ending, read_stretches
@@ -37,9 +37,9 @@ class Transcriber:
     model
         Loaded, or its directory.
     device, precision
-        `auto`, or a torch device; `auto`, `fp32` or `bf16`.
+        `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     batch_seconds
-        Upper bound of padded audio in one forward.
+        Upper bound of padded audio in one forward; None suits the device.
     channels
         `mix` reads the mean of all channels, `split` each by itself, a number (from 0) that one alone.
     roles
@@ -52,15 +52,13 @@ class Transcriber:
         *,
         device: str = "auto",
         precision: str = "auto",
-        batch_seconds: float = 64.0,
+        batch_seconds: float | None = None,
         channels: str | int = "mix",
         roles: Sequence[str] = (),
     ) -> None:
         self.model = model if isinstance(model, SpeechModel) else load_model(model)
-        where = choose_device(device)
-        self._precision = choose_precision(precision, where)
-        self.model.model.requires_grad_(False)
-        self._split = SplitModel(self.model.model, self.model.family).to(where)
+        self._split, self._precision = for_inference(self.model, device, precision)
+        batch_seconds = batch_seconds or suitable_batch_seconds(self._split.device)
         self._source = FeatureSource(self._split, self.model.frontend, None, self._precision, batch_seconds=batch_seconds)
         self._channels = channels
         self._roles = tuple(roles)

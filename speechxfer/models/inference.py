@@ -1,0 +1,58 @@
+"""A speech model in, ready to answer on its device, out: nothing trains, weights as exact as asked."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import cast
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from speechxfer.errors import ModelError
+from speechxfer.models.compute import choose_device, choose_precision
+from speechxfer.models.save_load import SpeechModel
+from speechxfer.models.split import SplitModel
+
+
+def for_inference(speech_model: SpeechModel, device: str = "auto", precision: str = "auto") -> tuple[SplitModel, str]:
+    """Make a model ready.
+
+    Parameters
+    ----------
+    speech_model
+        Its parameters are frozen.
+    device
+        `auto`, or a torch device.
+    precision
+        `auto`, `fp32`, `bf16`, or `int8`: linear layers multiply 8-bit integers, scaled for each batch (CPU only).
+
+    Returns
+    -------
+    SplitModel
+        All of it prefix, but for the head. For int8 a copy.
+    str
+        The precision of everything else: `fp32` or `bf16`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such device, or it does not know int8.
+    """
+    where = choose_device(device)
+    speech_model.model.requires_grad_(False)
+    if precision != "int8":
+        return SplitModel(speech_model.model, speech_model.family).to(where), choose_precision(precision, where)
+    if where.type != "cpu":
+        raise ModelError(f"precision int8 works on the CPU only, and this is {where}; take bf16")
+    return SplitModel(_with_integers(speech_model.model), speech_model.family), "fp32"
+
+
+def _with_integers(model: PreTrainedModel) -> PreTrainedModel:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its successor needs a compiler
+        # The head stays as it is: it is small, and a BLSTM would hand on its errors from frame to frame.
+        quantised = copy.deepcopy(model.cpu())
+        torch.ao.quantization.quantize_dynamic(quantised.base_model, {nn.Linear}, dtype=torch.qint8, inplace=True)
+    return cast(PreTrainedModel, quantised)

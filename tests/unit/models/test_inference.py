@@ -1,0 +1,49 @@
+"""Models made ready to answer: on which device, how exactly."""
+
+import copy
+
+import pytest
+import torch
+
+from speechxfer.errors import ModelError
+from speechxfer.models import choose_precision, collate, for_inference, new_head
+from speechxfer.models.split import Features
+
+
+@pytest.fixture
+def model(small_models):
+    torch.manual_seed(1)
+    return new_head(small_models["wav2vec2-layer"], "classification", labels=("a", "b"))
+
+
+def answer(split, samples):
+    return split(collate(split.prefix(collate([Features(samples, len(samples))]))))
+
+
+def test_integers_answer_nearly_the_same_and_leave_the_model_alone(model):
+    before = copy.deepcopy(model.model.state_dict())
+    exact, precision = for_inference(model, "cpu", "fp32")
+    rough, also = for_inference(model, "cpu", "int8")
+    assert (precision, also) == ("fp32", "fp32")
+    samples = 0.1 * torch.randn(8000)
+    expected, found = answer(exact, samples), answer(rough, samples)
+    assert not torch.equal(found, expected)  # otherwise nothing was quantised
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.model.state_dict().items())
+
+
+def test_nothing_trains(model):
+    split, _ = for_inference(model, "cpu", "fp32")
+    assert not any(parameter.requires_grad for parameter in split.parameters())
+
+
+@pytest.mark.parametrize("name", ["fp16", "int4", ""])
+def test_an_unknown_precision_is_refused(name):
+    with pytest.raises(ModelError, match="expected auto, fp32, bf16, or for inference on a CPU int8"):
+        choose_precision(name, torch.device("cpu"))
+
+
+def test_integers_are_for_the_cpu(model, monkeypatch):
+    monkeypatch.setattr("speechxfer.models.inference.choose_device", lambda name: torch.device("meta"))
+    with pytest.raises(ModelError, match="int8 works on the CPU only"):
+        for_inference(model, "meta", "int8")
