@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import cast
 
 import torch
 from torch import nn
@@ -51,8 +50,8 @@ def for_inference(speech_model: SpeechModel, device: str = "auto", precision: st
 
 def _with_integers(model: PreTrainedModel) -> PreTrainedModel:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # its successor needs a compiler
+        warnings.simplefilter("ignore")  # of deprecation: its successor needs a compiler
         # The head stays as it is: it is small, and a BLSTM would hand on its errors from frame to frame.
         quantised = copy.deepcopy(model.cpu())
         torch.ao.quantization.quantize_dynamic(quantised.base_model, {nn.Linear}, dtype=torch.qint8, inplace=True)
-    return cast(PreTrainedModel, quantised)
+    return quantised

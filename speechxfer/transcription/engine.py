@@ -24,7 +24,7 @@ from speechxfer.transcription.alignment import Piece, align_lines
 from speechxfer.transcription.reading import Ending, read_stretches
 from speechxfer.transcription.segments import OVERLAP_SECONDS, Stretch
 
-_LOAD_SECONDS = 480.0  # of speech that is read before it is sorted by length and decoded
+_LOAD_SECONDS = 240.0  # of speech that is read before it is sorted by length and decoded
 Made = TypeVar("Made")
 _Event = tuple[AudioSource, Stretch | Ending]
 
