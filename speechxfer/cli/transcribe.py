@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -91,6 +92,12 @@ def transcribe(
         raise typer.Exit(1)
 
 
-def _opened(recordings: list[Recording]) -> Iterator[Path | io.BytesIO]:
+def _opened(recordings: list[Recording]) -> Iterator[Path | BinaryIO]:
     for recording in recordings:
-        yield io.BytesIO(sys.stdin.buffer.read()) if recording.path == Path(_STDIN) else recording.path
+        if recording.path != Path(_STDIN):
+            yield recording.path
+            continue
+        with tempfile.TemporaryFile() as file:  # most formats are read by seeking, and hours may come
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            file.seek(0)
+            yield file

@@ -76,7 +76,8 @@ def source_name(source: AudioSource) -> str:
     """Give what messages and transcripts call a recording; empty for one in memory."""
     if isinstance(source, str | Path):
         return str(source)
-    return "" if isinstance(source, bytes | Waveform) else str(getattr(source, "name", ""))
+    name = getattr(source, "name", "")
+    return name if isinstance(name, str) else ""  # a file without a name has a number for one
 
 
 def _stamp(source: AudioSource) -> tuple[int, int] | None:

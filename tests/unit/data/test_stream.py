@@ -142,6 +142,14 @@ def write_no_samples(path):
     soundfile.write(path, np.zeros((0, 1)), RATE, format="WAV")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_file_that_may_not_be_read(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, sweep(RATE), RATE)
+    path.chmod(0)
+    assert "Permission denied" in everything_before_the_error(path)[1]
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
