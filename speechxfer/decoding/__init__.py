@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "Decoder": "speechxfer.decoding.ctc",
+    "Hotword": "speechxfer.decoding.hotwords",
+    "HotwordDecoder": "speechxfer.decoding.spotting",
     "Recognised": "speechxfer.decoding.recognition",
     "Calibration": "speechxfer.decoding.confidence",
     "align_words": "speechxfer.decoding.alignment",
@@ -18,6 +21,7 @@ _PUBLIC = {
     "frames_needed": "speechxfer.decoding.alignment",
     "greedy": "speechxfer.decoding.ctc",
     "join_overlapping": "speechxfer.decoding.ctc",
+    "read_hotwords": "speechxfer.decoding.hotwords",
     "recognise": "speechxfer.decoding.recognition",
 }
 
@@ -31,12 +35,16 @@ if TYPE_CHECKING:
     from speechxfer.decoding.confidence import calibrate_segment as calibrate_segment
     from speechxfer.decoding.confidence import calibration_error as calibration_error
     from speechxfer.decoding.confidence import fit_calibration as fit_calibration
-    from speechxfer.decoding.ctc import greedy as greedy
     from speechxfer.decoding.ctc import join_overlapping as join_overlapping
+    from speechxfer.decoding.ctc import Decoder as Decoder
+    from speechxfer.decoding.ctc import greedy as greedy
+    from speechxfer.decoding.hotwords import Hotword as Hotword
+    from speechxfer.decoding.hotwords import read_hotwords as read_hotwords
     from speechxfer.decoding.recognition import Recognised as Recognised
     from speechxfer.decoding.recognition import classify as classify
     from speechxfer.decoding.recognition import ctc_log_probs as ctc_log_probs
     from speechxfer.decoding.recognition import recognise as recognise
+    from speechxfer.decoding.spotting import HotwordDecoder as HotwordDecoder
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,13 @@
-"""Greedy CTC: log-probabilities `[frames, vocabulary]` in, a `Segment` with word times and confidence out.
+"""CTC paths: log-probabilities `[frames, vocabulary]` in, a `Segment` with word times and confidence out.
 
-Also the joining of log-probabilities of windows that overlap.
+Every decoder ends here: it chooses one symbol for each frame, and `from_path` reads the words off. Also the joining of
+log-probabilities of windows that overlap.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import torch
@@ -14,6 +15,10 @@ from torch import Tensor
 
 from speechxfer.data import Vocabulary
 from speechxfer.transcript import Segment, Word
+
+Decoder = Callable[[Tensor, float], Segment]
+"""From the log-probabilities of one segment, `[frames, vocabulary]` on the CPU, and the seconds between two frames to what was
+said, with times from the start of the segment."""
 
 
 def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offset: float = 0.0) -> Segment:
@@ -33,23 +38,47 @@ def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offs
     Returns
     -------
     Segment
+        As `from_path` gives it.
+    """
+    return from_path(log_probs.argmax(dim=-1), log_probs, vocabulary, frame_seconds, offset)
+
+
+def from_path(path: Tensor, log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offset: float = 0.0) -> Segment:
+    """Read the words off a path: merge repeats, drop blanks.
+
+    Parameters
+    ----------
+    path
+        int64 `[frames]`: the number of each frame's symbol.
+    log_probs
+        float `[frames, vocabulary]`, the blank first, without padding.
+    vocabulary
+        What the symbols stand for.
+    frame_seconds
+        Time between two frames.
+    offset
+        Start of the segment in seconds.
+
+    Returns
+    -------
+    Segment
         A word's confidence is the geometric mean of its frames' probabilities; its times are those of its own symbols, which
         CTC tends to place late and short.
     """
-    best, numbers = log_probs.max(dim=-1)
+    taken = log_probs.gather(1, path[:, None])[:, 0]
     words: list[Word] = []
     letters: list[str] = []
     span: list[int] = []
 
     def finish() -> None:
         if letters:
-            confidence = round(math.exp(best[span].mean().item()), 4)
+            confidence = round(math.exp(taken[span].mean().item()), 4)
             start, end = offset + span[0] * frame_seconds, offset + (span[-1] + 1) * frame_seconds
             words.append(Word("".join(letters), round(start, 3), round(end, 3), confidence))
         letters.clear()
         span.clear()
 
-    for number, run in groupby(enumerate(numbers.tolist()), key=lambda pair: pair[1]):
+    for number, run in groupby(enumerate(path.tolist()), key=lambda pair: pair[1]):
         symbol = vocabulary.decode([number])
         if symbol == " ":
             finish()
@@ -58,7 +87,7 @@ def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offs
             span.extend(frame for frame, _ in run)
     finish()
     end = round(offset + len(log_probs) * frame_seconds, 3)
-    confidence = round(math.exp(best.mean().item()), 4) if len(best) else 0.0
+    confidence = round(math.exp(taken.mean().item()), 4) if len(taken) else 0.0
     return Segment(" ".join(word.text for word in words), offset, end, confidence, tuple(words))
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speechxfer.data import Vocabulary, plan_batches
-from speechxfer.decoding.ctc import greedy
+from speechxfer.decoding.ctc import Decoder, greedy
 from speechxfer.models import Features, SplitModel, autocast, collate
 from speechxfer.transcript import Segment
 
@@ -39,8 +39,9 @@ def recognise(
     vocabulary: Vocabulary,
     precision: str = "fp32",
     batch_frames: int = 6400,
+    decoder: Decoder | None = None,
 ) -> list[Recognised]:
-    """Decode utterances greedily.
+    """Decode utterances.
 
     Parameters
     ----------
@@ -54,6 +55,8 @@ def recognise(
         `fp32` or `bf16`.
     batch_frames
         Upper bound of padded frames in one forward.
+    decoder
+        From log-probabilities to a segment; None is greedy.
 
     Returns
     -------
@@ -63,7 +66,9 @@ def recognise(
     answers = []
     for log_probs in ctc_log_probs(split, features, precision, batch_frames):
         blank_share = (log_probs.argmax(dim=-1) == 0).float().mean().item()
-        answers.append(Recognised(greedy(log_probs, vocabulary, split.frame_seconds), blank_share))
+        seconds = split.frame_seconds
+        segment = decoder(log_probs, seconds) if decoder else greedy(log_probs, vocabulary, seconds)
+        answers.append(Recognised(segment, blank_share))
     return answers
 
 
