@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "BeamDecoder": "speechxfer.decoding.beam",
     "Decoder": "speechxfer.decoding.ctc",
     "Hotword": "speechxfer.decoding.hotwords",
     "HotwordDecoder": "speechxfer.decoding.spotting",
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from speechxfer.decoding.confidence import calibration_error as calibration_error
     from speechxfer.decoding.confidence import fit_calibration as fit_calibration
     from speechxfer.decoding.ctc import join_overlapping as join_overlapping
+    from speechxfer.decoding.beam import BeamDecoder as BeamDecoder
     from speechxfer.decoding.ctc import Decoder as Decoder
     from speechxfer.decoding.ctc import greedy as greedy
     from speechxfer.decoding.hotwords import Hotword as Hotword
