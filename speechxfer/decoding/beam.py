@@ -6,8 +6,10 @@ the language model's unigrams and the hotwords.
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +97,13 @@ class BeamDecoder:
             lexicon.write_text("".join(f"{word} {spelling}\n" for word, spelling in spellings.items()), encoding="utf-8")
             words.write_text("".join(f"{word}\n" for word in [*spellings, UNKNOWN]), encoding="utf-8")
             lm: Any = str(language_model)
-            if hotwords:
-                bonuses = {_token(hotword.spoken): hotword.weight * hotword_bonus for hotword in hotwords}
-                lm = BoostedLM(Path(lm), words, {term: (term.split(_DELIMITER), bonus) for term, bonus in bonuses.items()})
-            self._decoder = ctc_decoder(
-                lexicon=str(lexicon), lm=lm, lm_dict=str(words), lm_weight=lm_weight, word_score=word_score, **common
-            )
+            with _without_stderr():
+                if hotwords:
+                    bonuses = {_token(hotword.spoken): hotword.weight * hotword_bonus for hotword in hotwords}
+                    lm = BoostedLM(Path(lm), words, {term: (term.split(_DELIMITER), bonus) for term, bonus in bonuses.items()})
+                self._decoder = ctc_decoder(
+                    lexicon=str(lexicon), lm=lm, lm_dict=str(words), lm_weight=lm_weight, word_score=word_score, **common
+                )
 
     def __call__(self, log_probs: Tensor, frame_seconds: float) -> Segment:
         """Decode one segment: see `Decoder`."""
@@ -113,6 +116,19 @@ class BeamDecoder:
         path = self._decoder.decoder.decode(padded.data_ptr(), frames + 1, symbols)[0].tokens[1 : frames + 1]
         segment = from_path(torch.tensor(path, dtype=torch.int64), log_probs, self._vocabulary, frame_seconds)
         return write_forms(segment, self._hotwords)
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Keep KenLM's progress from the terminal; it writes to the file descriptor, not to `sys.stderr`."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _token(symbol: str) -> str:

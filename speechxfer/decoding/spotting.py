@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from speechxfer.transcript import Segment
 
 _BLANK = 0
 _NEVER = -1e30
-_SELF, _FROM_LETTER, _FROM_BLANK = range(3)  # where the best token of a letter was one frame before
+_SELF, _FROM_LETTER, _FROM_BLANK, _OWN_BLANK = range(4)  # where the best token of a letter was one frame before
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,15 @@ class HotwordDecoder:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, hotwords: Sequence[Hotword], *, letter_bonus: float = 1.0, term_cost: float = 2.0
+        self,
+        vocabulary: Vocabulary,
+        hotwords: Sequence[Hotword],
+        *,
+        letter_bonus: float = 1.0,
+        term_cost: float = 2.0,
+        split_cost: float = -_NEVER,
     ) -> None:
+        self._split_cost = split_cost
         self._vocabulary = vocabulary
         self._hotwords = list(hotwords)
         self._tree = _tree(vocabulary, [hotword.spoken for hotword in hotwords])
@@ -81,7 +89,9 @@ class HotwordDecoder:
         path = log_probs.argmax(dim=-1)
         if len(log_probs) and self._hotwords:
             losses = (log_probs - log_probs.max(dim=-1, keepdim=True).values).numpy()
-            for candidate, symbols in _spot(losses, self._tree, self._bonuses):
+            for candidate, symbols in _spot(
+                losses, self._tree, self._bonuses, _cuts(path.numpy(), self._tree.boundary, self._split_cost)
+            ):
                 path[candidate.start : candidate.end] = torch.from_numpy(symbols)
         return write_forms(from_path(path, log_probs, self._vocabulary, frame_seconds), self._hotwords)
 
@@ -104,7 +114,9 @@ def _tree(vocabulary: Vocabulary, terms: Sequence[str]) -> _Tree:
     return _Tree(boundary, *(np.array(numbers) for numbers in (symbols, parents, last_letters, ends)))
 
 
-def _spot(losses: NDArray[np.float32], tree: _Tree, bonuses: NDArray[np.float64]) -> list[tuple[_Candidate, NDArray[np.int64]]]:
+def _spot(
+    losses: NDArray[np.float32], tree: _Tree, bonuses: NDArray[np.float64], cuts: NDArray[np.float64]
+) -> list[tuple[_Candidate, NDArray[np.int64]]]:
     """Give the terms to put in, with their symbols per frame.
 
     `losses` is `[frames, vocabulary]`: log-probabilities less the best of the frame, so that a path's sum is what it loses
@@ -114,6 +126,8 @@ def _spot(losses: NDArray[np.float32], tree: _Tree, bonuses: NDArray[np.float64]
     reach = _reach(tree, bonuses)
     # The same symbol again needs a blank between.
     repeats = tree.symbols == tree.symbols[tree.parents]
+    is_end = np.zeros(count, dtype=bool)
+    is_end[tree.ends] = True
     letter, blank = np.full((2, count), _NEVER)
     letter[0] = 0.0  # what comes before the first frame is a boundary
     letter_start, blank_start = np.zeros((2, count), dtype=np.int64)
@@ -121,33 +135,53 @@ def _spot(losses: NDArray[np.float32], tree: _Tree, bonuses: NDArray[np.float64]
     rests = np.zeros((len(losses), count), dtype=bool)
     found: dict[tuple[int, int], _Candidate] = {}
 
-    def keep(scores: NDArray[np.float64], at: NDArray[np.int64], starts: NDArray[np.int64], end: int, resting: bool) -> None:
-        for term in np.flatnonzero(scores[at] + bonuses > 0):
-            node = int(at[term])
-            candidate = _Candidate(int(starts[node]), end, float(scores[node] + bonuses[term]), node, resting)
-            known = found.get((int(term), candidate.start))
-            if known is None or candidate.gain > known.gain:
-                found[int(term), candidate.start] = candidate
+    def keep(nodes: NDArray[np.int64], end: int) -> None:
+        resting = blank[nodes] > letter[nodes]
+        gains = np.where(resting, blank[nodes], letter[nodes]) + bonuses - cuts[end]
+        for term in np.flatnonzero(gains > 0):
+            node = int(nodes[term])
+            start = int((blank_start if resting[term] else letter_start)[node])
+            known = found.get((int(term), start))
+            if known is None or gains[term] > known.gain:
+                found[int(term), start] = _Candidate(start, end, float(gains[term]), node, bool(resting[term]))
 
     for frame, loss in enumerate(losses):
         alive = np.maximum(letter, blank) + reach > 0
         active = np.flatnonzero(alive | alive[tree.parents])
         above = tree.parents[active]
-        choices = np.stack([letter[active], np.where(repeats[active], _NEVER, letter[above]), blank[above]])
+        choices = np.stack(
+            [
+                letter[active],
+                np.where(repeats[active], _NEVER, letter[above]),
+                blank[above],
+                np.where(is_end[active], blank[active], _NEVER),
+            ]
+        )
         source = choices.argmax(axis=0)
         rest = letter[active] > blank[active]
-        starts = np.choose(source, (letter_start[active], letter_start[above], blank_start[above]))
+        starts = np.choose(source, (letter_start[active], letter_start[above], blank_start[above], blank_start[active]))
         rested, rest_starts = np.maximum(letter, blank)[active], np.where(rest, letter_start[active], blank_start[active])
         letter, blank = np.full((2, count), _NEVER)
         letter[active], letter_start[active] = choices.max(axis=0) + loss[tree.symbols[active]], starts
         blank[active], blank_start[active] = rested + loss[_BLANK], rest_starts
-        letter[0], letter_start[0] = loss[tree.boundary], frame  # a term may begin at every frame
+        begun = loss[tree.boundary] - cuts[frame]
+        if begun >= letter[0]:
+            letter[0], letter_start[0] = begun, frame
         sources[frame, active], rests[frame, active] = source, rest
-        keep(letter, tree.ends, letter_start, frame + 1, False)
-    # So is what comes after the last frame.
-    keep(letter, tree.last_letters, letter_start, len(losses), False)
-    keep(blank, tree.last_letters, blank_start, len(losses), True)
+        if cuts[frame + 1] < -_NEVER:
+            keep(tree.ends, frame + 1)
+    keep(tree.last_letters, len(losses))  # so is what comes after the last frame
     return [(chosen, _trace(chosen, tree, sources, rests)) for chosen in _best_together(list(found.values()))]
+
+
+def _cuts(path: NDArray[np.int64], boundary: int, cost: float) -> NDArray[np.float64]:
+    """Say what it costs to begin or end a term before each frame, and after the last: nothing, but inside a word."""
+    cuts = np.zeros(len(path) + 1)
+    letters = np.flatnonzero((path != _BLANK) & (path != boundary))
+    for first, second in pairwise(letters.tolist()):
+        if boundary not in path[first:second] and boundary != _BLANK:
+            cuts[first + 1 : second + 1] = cost
+    return cuts
 
 
 def _reach(tree: _Tree, bonuses: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,6 +215,7 @@ def _trace(candidate: _Candidate, tree: _Tree, sources: NDArray[np.int8], rests:
         else:
             symbols[frame - candidate.start] = tree.symbols[node]
             source = sources[frame, node]
-            if source != _SELF:
-                node, resting = tree.parents[node], source == _FROM_BLANK
+            resting = source in (_FROM_BLANK, _OWN_BLANK)
+            if source in (_FROM_LETTER, _FROM_BLANK):
+                node = tree.parents[node]
     return symbols

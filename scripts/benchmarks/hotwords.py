@@ -1,0 +1,198 @@
+"""Hotwords on Mandarin-accented English: words that the model was never trained on, listened for against plain greedy decoding.
+
+    python scripts/benchmarks/hotwords.py --model runs/dialect --shared ../shared [--quick]
+
+The 352 words of speechocean762's test set that its training set lacks are shuffled with a fixed seed and split into 17 lists
+of 20 (12 are left over). Each list goes with 200 distractors: words of the training set that no test sentence holds. Counts are
+pooled over the lists. Precision, recall and F1 are of the 20 terms, "put in right" of everything that listening added,
+distractors as well; the WER is that of the sentences that hold no term of the list. `--set dev` is the same on dev, where the
+parameters were chosen. The last line printed is one JSON object; the exit code is 1 if a bar is missed.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from speechxfer.data import Vocabulary, read_manifest
+from speechxfer.decoding import HotwordDecoder, greedy, read_hotwords, recognise
+from speechxfer.evaluation import total, word_errors
+from speechxfer.features import FeatureSource, Item
+from speechxfer.models import SplitModel, load_model
+from speechxfer.transcript import Segment
+
+SEED = 0
+TERMS, DISTRACTORS = 20, 200
+RECALL_GAIN, PRECISION, WER_LOSS = 0.30, 0.90, 0.003
+QUICK_SENTENCES = 150
+
+
+@dataclass
+class TermCounts:
+    """What was heard of the terms: right, wrongly, not; and what was put in that greedy decoding did not have."""
+
+    hits: int = 0
+    false: int = 0
+    missed: int = 0
+    put_in: int = 0
+    put_in_right: int = 0
+
+    @property
+    def recall(self) -> float:
+        """Share of what was said."""
+        return self.hits / max(1, self.hits + self.missed)
+
+    @property
+    def precision(self) -> float:
+        """Share of what was heard."""
+        return self.hits / max(1, self.hits + self.false)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both."""
+        return 2 * self.hits / max(1, 2 * self.hits + self.false + self.missed)
+
+    def add(self, reference: str, heard: str, before: str, terms: set[str], distractors: set[str]) -> None:
+        """Count one sentence."""
+        said, now, earlier = (Counter(text.split()) for text in (reference, heard, before))
+        for term in terms:
+            right = min(said[term], now[term])
+            self.hits += right
+            self.false += now[term] - right
+            self.missed += said[term] - right
+        for word in terms | distractors:
+            self.put_in += max(0, now[word] - earlier[word])
+            self.put_in_right += max(0, min(said[word], now[word]) - min(said[word], earlier[word]))
+
+
+@dataclass
+class Counts:
+    """Everything that is pooled over the lists, for one way of decoding."""
+
+    terms: TermCounts = field(default_factory=TermCounts)
+    errors: int = 0
+    words: int = 0
+
+    @property
+    def wer(self) -> float:
+        """Of the sentences without a term."""
+        return self.errors / max(1, self.words)
+
+
+def lists_of(texts: Sequence[str], training_texts: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    """Give disjoint lists of terms, each with its distractors."""
+    known = {word for text in training_texts for word in text.split()}
+    said = {word for text in texts for word in text.split()}
+    new, others = sorted(said - known), sorted(known - said)
+    chance = random.Random(SEED)
+    chance.shuffle(new)
+    starts = range(0, len(new) - TERMS + 1, TERMS)
+    return [(new[start : start + TERMS], chance.sample(others, DISTRACTORS)) for start in starts]
+
+
+def log_probs_of(model: Path, manifest: Path, chosen: str, limit: int) -> tuple[list[Tensor], list[str], Vocabulary, float]:
+    """Run the model once; gives log-probabilities and texts of each sentence, and what decoders need."""
+    speech_model = load_model(model)
+    assert speech_model.vocabulary is not None
+    speech_model.model.requires_grad_(False)
+    split = SplitModel(speech_model.model, speech_model.family)
+    rows = read_manifest(f"{manifest}[split={chosen}]")
+    rows = rows.select(range(min(limit, len(rows))))
+    seconds = rows.columns["duration"]
+    items = [Item(utterance, float(seconds[row])) for row, utterance in enumerate(rows)]
+    features = FeatureSource(split, speech_model.frontend, None, "fp32").features(items)
+    vocabulary = speech_model.vocabulary
+    kept: dict[int, Tensor] = {}  # by the segment made of them, for they come in another order
+
+    def keep(log_probs: Tensor, frame_seconds: float) -> Segment:
+        segment = greedy(log_probs, vocabulary, frame_seconds)
+        kept[id(segment)] = log_probs.clone()
+        return segment
+
+    recognised = recognise(split, features, vocabulary, decoder=keep)
+    log_probs = [kept[id(item.segment)] for item in recognised]
+    return log_probs, rows.columns["text"], vocabulary, split.frame_seconds
+
+
+def count(references: Sequence[str], heard: Sequence[str], before: Sequence[str], list_: tuple[list[str], list[str]]) -> Counts:
+    """Count one list over all sentences."""
+    counts, (terms, distractors) = Counts(), (set(list_[0]), set(list_[1]))
+    for reference, now, earlier in zip(references, heard, before, strict=True):
+        counts.terms.add(reference, now, earlier, terms, distractors)
+    without = [row for row, reference in enumerate(references) if terms.isdisjoint(reference.split())]
+    errors = total(word_errors([references[row] for row in without], [heard[row] for row in without]))
+    counts.errors, counts.words = errors.errors, errors.reference_length
+    return counts
+
+
+def pooled(counts: Sequence[Counts]) -> Counts:
+    """Sum over the lists."""
+    terms = TermCounts(*(sum(getattr(one.terms, name) for one in counts) for name in TermCounts.__dataclass_fields__))
+    return Counts(terms, sum(one.errors for one in counts), sum(one.words for one in counts))
+
+
+def main() -> int:
+    """Decode each sentence greedily and with each list."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
+    parser.add_argument("--set", choices=("dev", "test"), default="test")
+    parser.add_argument("--quick", action="store_true", help=f"the first {QUICK_SENTENCES} sentences")
+    arguments = parser.parse_args()
+    torch.set_num_threads(os.cpu_count() or 1)
+    manifest = arguments.shared / "data/speechocean762/manifest.csv"
+    texts = {name: read_manifest(f"{manifest}[split={name}]").columns["text"] for name in ("train", arguments.set)}
+    lists = lists_of(texts[arguments.set], texts["train"])
+    limit = QUICK_SENTENCES if arguments.quick else len(texts[arguments.set])
+    log_probs, references, vocabulary, frame_seconds = log_probs_of(arguments.model, manifest, arguments.set, limit)
+    before = [greedy(one, vocabulary, frame_seconds).text for one in log_probs]
+    plain, listening, seconds = [], [], 0.0
+    for one_list in lists:
+        decoder = HotwordDecoder(vocabulary, read_hotwords([*one_list[0], *one_list[1]], vocabulary))
+        start = time.process_time()
+        heard = [decoder(one, frame_seconds).text for one in log_probs]
+        seconds += time.process_time() - start
+        plain.append(count(references, before, before, one_list))
+        listening.append(count(references, heard, before, one_list))
+    were, are = pooled(plain), pooled(listening)
+    print("| | precision | recall | F1 | WER of sentences without a term |\n|---|---|---|---|---|")
+    for name, counts in (("greedy", were), ("listening", are)):
+        terms = counts.terms
+        print(f"| {name} | {terms.precision:.3f} | {terms.recall:.3f} | {terms.f1:.3f} | {counts.wer:.4f} |")
+    print(
+        f"{len(lists)} lists; {are.terms.hits + are.terms.missed} times a term was said; {were.terms} -> {are.terms}", flush=True
+    )
+    audio = len(lists) * sum(map(len, log_probs)) * frame_seconds
+    figures = {
+        "recall": are.terms.recall,
+        "precision": are.terms.precision,
+        "f1": are.terms.f1,
+        "greedy_recall": were.terms.recall,
+        "greedy_precision": were.terms.precision,
+        "greedy_f1": were.terms.f1,
+        "put_in_right": are.terms.put_in_right / max(1, are.terms.put_in),
+        "wer": are.wer,
+        "greedy_wer": were.wer,
+        "ms_per_10_seconds": 10_000 * seconds / audio,
+    }
+    gain, loss = are.terms.recall - were.terms.recall, are.wer - were.wer
+    bars = {
+        "recall_gain": [round(gain, 4), RECALL_GAIN, gain >= RECALL_GAIN],
+        "precision": [round(are.terms.precision, 4), PRECISION, are.terms.precision >= PRECISION],
+        "wer_loss": [round(loss, 4), WER_LOSS, loss <= WER_LOSS],
+    }
+    print(json.dumps({"benchmark": "hotwords", "figures": {name: round(x, 4) for name, x in figures.items()}, "bars": bars}))
+    return 0 if all(met for *_, met in bars.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
