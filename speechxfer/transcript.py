@@ -5,7 +5,7 @@ Times are seconds from the start of the audio file (not of the segment); confide
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 SCHEMA = "speechxfer.transcript/1"
@@ -32,6 +32,13 @@ class Segment:
     words: tuple[Word, ...] = ()
     channel: int | None = None
     role: str | None = None
+
+    def later(self, seconds: float) -> Segment:
+        """Give the same segment, so many seconds later."""
+        words = tuple(
+            replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3)) for word in self.words
+        )
+        return replace(self, start=round(self.start + seconds, 3), end=round(self.end + seconds, 3), words=words)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ def transcribe(
     out: Annotated[Path | None, typer.Option(help="Write a file per input into this directory instead of to stdout.")] = None,
     channels: Annotated[str, typer.Option(help="mix; split: each by itself; or the number of one, from 0.")] = "mix",
     roles: Annotated[str, typer.Option(help="Names of the channels, such as agent,customer.")] = "",
+    hotwords: Annotated[
+        Path | None,
+        typer.Option(help="A file of terms to listen for: `term`, or `as spoken => As Written`.", show_default=False),
+    ] = None,
+    lm: Annotated[Path | None, typer.Option(help="A language model (ARPA) for beam search.", show_default=False)] = None,
     skip_existing: Annotated[bool, typer.Option(help="Leave out what --out holds already: go on after a stop.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -64,6 +69,8 @@ def transcribe(
         precision=precision,
         batch_seconds=batch_seconds,
         channels=channels,
+        hotwords=hotwords or (),
+        language_model=lm,
         roles=[role.strip() for role in roles.split(",")] if roles else (),
     )
     failed = 0

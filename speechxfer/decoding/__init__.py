@@ -31,15 +31,15 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.decoding.alignment import align_words as align_words
     from speechxfer.decoding.alignment import frames_needed as frames_needed
+    from speechxfer.decoding.beam import BeamDecoder as BeamDecoder
     from speechxfer.decoding.confidence import Calibration as Calibration
     from speechxfer.decoding.confidence import calibrate as calibrate
     from speechxfer.decoding.confidence import calibrate_segment as calibrate_segment
     from speechxfer.decoding.confidence import calibration_error as calibration_error
     from speechxfer.decoding.confidence import fit_calibration as fit_calibration
-    from speechxfer.decoding.ctc import join_overlapping as join_overlapping
-    from speechxfer.decoding.beam import BeamDecoder as BeamDecoder
     from speechxfer.decoding.ctc import Decoder as Decoder
     from speechxfer.decoding.ctc import greedy as greedy
+    from speechxfer.decoding.ctc import join_overlapping as join_overlapping
     from speechxfer.decoding.hotwords import Hotword as Hotword
     from speechxfer.decoding.hotwords import read_hotwords as read_hotwords
     from speechxfer.decoding.recognition import Recognised as Recognised

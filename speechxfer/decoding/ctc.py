@@ -21,7 +21,7 @@ Decoder = Callable[[Tensor, float], Segment]
 said, with times from the start of the segment."""
 
 
-def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offset: float = 0.0) -> Segment:
+def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float) -> Segment:
     """Take the best symbol of each frame, merge repeats, drop blanks.
 
     Parameters
@@ -32,18 +32,16 @@ def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offs
         What the symbols stand for.
     frame_seconds
         Time between two frames.
-    offset
-        Start of the segment in seconds.
 
     Returns
     -------
     Segment
         As `from_path` gives it.
     """
-    return from_path(log_probs.argmax(dim=-1), log_probs, vocabulary, frame_seconds, offset)
+    return from_path(log_probs.argmax(dim=-1), log_probs, vocabulary, frame_seconds)
 
 
-def from_path(path: Tensor, log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float, offset: float = 0.0) -> Segment:
+def from_path(path: Tensor, log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float) -> Segment:
     """Read the words off a path: merge repeats, drop blanks.
 
     Parameters
@@ -56,8 +54,6 @@ def from_path(path: Tensor, log_probs: Tensor, vocabulary: Vocabulary, frame_sec
         What the symbols stand for.
     frame_seconds
         Time between two frames.
-    offset
-        Start of the segment in seconds.
 
     Returns
     -------
@@ -73,7 +69,7 @@ def from_path(path: Tensor, log_probs: Tensor, vocabulary: Vocabulary, frame_sec
     def finish() -> None:
         if letters:
             confidence = round(math.exp(taken[span].mean().item()), 4)
-            start, end = offset + span[0] * frame_seconds, offset + (span[-1] + 1) * frame_seconds
+            start, end = span[0] * frame_seconds, (span[-1] + 1) * frame_seconds
             words.append(Word("".join(letters), round(start, 3), round(end, 3), confidence))
         letters.clear()
         span.clear()
@@ -86,9 +82,9 @@ def from_path(path: Tensor, log_probs: Tensor, vocabulary: Vocabulary, frame_sec
             letters.append(symbol)
             span.extend(frame for frame, _ in run)
     finish()
-    end = round(offset + len(log_probs) * frame_seconds, 3)
+    end = round(len(log_probs) * frame_seconds, 3)
     confidence = round(math.exp(taken.mean().item()), 4) if len(taken) else 0.0
-    return Segment(" ".join(word.text for word in words), offset, end, confidence, tuple(words))
+    return Segment(" ".join(word.text for word in words), 0.0, end, confidence, tuple(words))
 
 
 def join_overlapping(windows: Sequence[Tensor], overlap: int) -> Tensor:

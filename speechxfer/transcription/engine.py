@@ -14,8 +14,18 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from speechxfer.data import VAD_RATE, AudioSource, Utterance, Waveform, source_name
-from speechxfer.decoding import calibrate_segment, classify, ctc_log_probs, greedy, join_overlapping
+from speechxfer.data import VAD_RATE, AudioSource, Utterance, Vocabulary, Waveform, source_name
+from speechxfer.decoding import (
+    BeamDecoder,
+    Decoder,
+    HotwordDecoder,
+    calibrate_segment,
+    classify,
+    ctc_log_probs,
+    greedy,
+    join_overlapping,
+    read_hotwords,
+)
 from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SpeechModel, for_inference, load_model, suitable_batch_seconds
@@ -44,6 +54,17 @@ class Transcriber:
         `mix` reads the mean of all channels, `split` each by itself, a number (from 0) that one alone.
     roles
         What to call the channels, in their order.
+    hotwords
+        Terms to listen for: a file or lines, see `speechxfer.decoding.read_hotwords`.
+    language_model
+        An ARPA file; decodes by beam search (needs the extra `lm`).
+
+    Raises
+    ------
+    ModelError
+        If the model, device or precision is none, or the model writes no text to find terms in.
+    DataError
+        With all that is wrong with the hotwords or the language model.
     """
 
     def __init__(
@@ -55,11 +76,14 @@ class Transcriber:
         batch_seconds: float | None = None,
         channels: str | int = "mix",
         roles: Sequence[str] = (),
+        hotwords: str | Path | Sequence[str] = (),
+        language_model: str | Path | None = None,
     ) -> None:
         self.model = model if isinstance(model, SpeechModel) else load_model(model)
         self._split, self._precision = for_inference(self.model, device, precision)
         batch_seconds = batch_seconds or suitable_batch_seconds(self._split.device)
         self._source = FeatureSource(self._split, self.model.frontend, None, self._precision, batch_seconds=batch_seconds)
+        self._decode = _decoder(self.model.vocabulary, hotwords, language_model)
         self._channels = channels
         self._roles = tuple(roles)
 
@@ -197,8 +221,8 @@ class Transcriber:
         first, last = stretches[0], stretches[-1]
         if self.model.vocabulary:
             log_probs = self._piece(stretches, answers).log_probs
-            heard = greedy(log_probs, self.model.vocabulary, self._split.frame_seconds, round(first.start, 3))
-            segment = calibrate_segment(heard, self.model.calibration)
+            heard = self._decode(log_probs, self._split.frame_seconds)
+            segment = calibrate_segment(heard, self.model.calibration).later(first.start)
         else:
             confidence, number = answers[0].max(dim=-1)
             segment = Segment(self.model.labels[int(number)], round(first.start, 3), 0.0, float(confidence))
@@ -230,6 +254,19 @@ class _Gathered(Generic[Made]):
         if parts := self._open.pop(channel, None):
             stretches, answers = zip(*parts, strict=True)
             self._made.append(self._make(stretches, answers))
+
+
+def _decoder(vocabulary: Vocabulary | None, hotwords: str | Path | Sequence[str], language_model: str | Path | None) -> Decoder:
+    if vocabulary is None:
+        if hotwords or language_model:
+            raise ModelError("hotwords and language models need a model that writes text (CTC)")
+        vocabulary = Vocabulary(())
+    terms = read_hotwords(hotwords, vocabulary) if hotwords else []
+    if language_model:
+        return BeamDecoder(vocabulary, language_model, terms)
+    if terms:
+        return HotwordDecoder(vocabulary, terms)
+    return lambda log_probs, frame_seconds: greedy(log_probs, vocabulary, frame_seconds)
 
 
 def _take(events: Iterator[_Event]) -> list[_Event]:

@@ -10,7 +10,8 @@ import soundfile
 import speechxfer
 from speechxfer import Transcriber, read_manifest
 from speechxfer.data import Waveform, resample, stream_audio
-from speechxfer.errors import AudioError
+from speechxfer.errors import AudioError, DataError, ModelError
+from speechxfer.models import new_head
 from speechxfer.transcription import engine
 
 DEMO = Path(speechxfer.__file__).parent / "assets" / "demo"
@@ -150,3 +151,28 @@ def test_a_copied_channel_is_transcribed_once(transcriber, call):
     result = transcriber.transcribe(Waveform(twice, RATE))
     assert {segment.channel for segment in result.segments} == {0}
     assert result.notes == ("channel 1 holds the same as another one; it is transcribed once",)
+
+
+def test_terms_are_listened_for_and_written_as_wished(transcript):
+    terms = ["internet connection", "refund", "cancel => Cancellation", "nine one one => 911", "submarine"]
+    heard = Transcriber("tiny", precision="fp32", channels="split", hotwords=terms).transcribe(CALL)
+    found = {term for term in ("internet connection", "refund", "Cancellation", "911", "submarine") if term in heard.text}
+    assert found == {"internet connection", "refund", "Cancellation", "911"}
+    assert "internet connection" not in transcript.text
+    number = next(word for segment in heard.segments for word in segment.words if word.text == "911")
+    assert 13 < number.start < number.end < 15
+    # What has none of the terms is what it was.
+    untouched = [
+        (one.text, other.text)
+        for one, other in zip(transcript.segments, heard.segments, strict=True)
+        if not any(term in other.text for term in found)
+    ]
+    assert len(untouched) > 25 and all(one == other for one, other in untouched)
+
+
+def test_hotwords_that_cannot_be_spelled_are_refused_together():
+    with pytest.raises(DataError) as caught:
+        Transcriber("tiny", hotwords=["route 66", "fine", "café\tmuch"])
+    assert "hotwords:1" in str(caught.value) and "hotwords:3" in str(caught.value)
+    with pytest.raises(ModelError, match="need a model that writes text"):
+        Transcriber(new_head("tiny", "classification", labels=("a", "b")), hotwords=["a"])

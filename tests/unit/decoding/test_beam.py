@@ -105,7 +105,7 @@ def test_files_that_are_no_language_model(tmp_path, alphabet, content, message):
     path = tmp_path / "x.arpa"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match="x.arpa") as caught:
+    with pytest.raises(DataError, match=r"x\.arpa") as caught:
         BeamDecoder(alphabet, path)
     assert message in str(caught.value)
 

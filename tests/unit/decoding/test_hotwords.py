@@ -52,7 +52,7 @@ def test_files_that_hold_nothing_to_listen_for(tmp_path: Path, alphabet, content
     path = tmp_path / "terms.txt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match="terms.txt"):
+    with pytest.raises(DataError, match=r"terms\.txt"):
         read_hotwords(path, alphabet)
 
 
