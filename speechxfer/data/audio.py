@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,9 @@ import soundfile
 
 from speechxfer.data.utterance import Utterance, Waveform
 from speechxfer.errors import AudioError
+
+if TYPE_CHECKING:
+    from av.audio import AudioStream
 
 Samples = npt.NDArray[np.float32]
 
@@ -98,7 +103,7 @@ def _decode_with_av(path: str, start: float, end: float | None) -> Waveform:
     try:
         with av.open(path) as container:
             stream = container.streams.audio[0]
-            rate = int(stream.codec_context.sample_rate)
+            rate = av_sampling_rate(stream)
             # Time 0 is the first sample that comes out, whatever the container's clock shows there.
             origin: float | None = None
             if start > 1:
@@ -124,6 +129,13 @@ def _decode_with_av(path: str, start: float, end: float | None) -> Waveform:
     if max(first, last or 0) > len(samples) + TOLERANCE * rate:
         raise AudioError(f"{path}: asked for {start}-{end} s, which lies outside the file")
     return Waveform(samples[max(first, 0) : last], rate)
+
+
+def av_sampling_rate(stream: AudioStream) -> int:
+    """Give the rate of a stream in Hz; a ValueError says that its codec is not known here."""
+    if stream.codec_context is None:
+        raise ValueError("its codec is unknown")
+    return int(stream.codec_context.sample_rate)
 
 
 def load_audio(utterance: Utterance, sampling_rate: int) -> Samples:
@@ -153,6 +165,7 @@ def load_audio(utterance: Utterance, sampling_rate: int) -> Samples:
     else:
         waveform = read_waveform(audio, utterance.start, utterance.end)
     name = utterance.id if isinstance(audio, Waveform) else audio
+    check_rate(waveform.sampling_rate, name)
     channels = waveform.samples.shape[1]
     if utterance.channel is None:
         mono = waveform.samples[:, 0] if channels == 1 else waveform.samples.mean(axis=1)
@@ -165,19 +178,41 @@ def load_audio(utterance: Utterance, sampling_rate: int) -> Samples:
     return resample(np.ascontiguousarray(mono, dtype=np.float32), waveform.sampling_rate, sampling_rate)
 
 
+def check_rate(sampling_rate: int, name: str) -> None:
+    """Refuse a rate that no sound is recorded at.
+
+    Raises
+    ------
+    AudioError
+        If it is not between 1 kHz and 1 MHz.
+    """
+    if not 1_000 <= sampling_rate <= 1_000_000:
+        raise AudioError(
+            f"{name}: its sampling rate is {sampling_rate} Hz; expected 1,000 to 1,000,000: its header may be damaged"
+        )
+
+
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
     """Resample `[num_samples]` from one rate in Hz to another by windowed sinc interpolation (torchaudio)."""
     if source_rate == target_rate or not len(samples):
         return samples
     import torch
 
-    resampler = _resampler(source_rate, target_rate)
+    resampler = _resampler(resampling_ratio(source_rate, target_rate))
     with torch.inference_mode():
         return np.asarray(resampler(torch.from_numpy(samples)).numpy(), dtype=np.float32)
 
 
+def resampling_ratio(source_rate: int, target_rate: int) -> Fraction:
+    """Give source over target rate, exact for all usual rates and to a millionth for others.
+
+    The filters of two rates without a common divisor would take gigabytes.
+    """
+    return Fraction(source_rate, target_rate).limit_denominator(1_000)
+
+
 @functools.lru_cache(maxsize=16)
-def _resampler(source_rate: int, target_rate: int):  # type: ignore[no-untyped-def]
+def _resampler(ratio: Fraction):  # type: ignore[no-untyped-def]
     from torchaudio.transforms import Resample
 
-    return Resample(source_rate, target_rate)
+    return Resample(ratio.numerator, ratio.denominator)

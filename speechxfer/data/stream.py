@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from speechxfer.data.audio import Samples, resample
+from speechxfer.data.audio import Samples, av_sampling_rate, check_rate, resample, resampling_ratio
 from speechxfer.data.utterance import Waveform
 from speechxfer.errors import AudioError
 
@@ -61,6 +61,7 @@ def stream_audio(source: AudioSource, sampling_rate: int, channels: str | int = 
     resampled = _Resampled(sampling_rate)
     with closing(_blocks(source)) as blocks:
         for block in blocks:
+            check_rate(block.sampling_rate, name)
             if not np.isfinite(block.samples).all():
                 raise AudioError(f"{name}: a sample near {seconds:.1f} s is not a finite number")
             seconds += len(block.samples) / block.sampling_rate
@@ -157,7 +158,7 @@ def _blocks_by_av(file: str | BinaryIO, name: str) -> Iterator[_Block]:
     try:
         with av.open(file, "r") as container:
             stream = container.streams.audio[0]
-            rate = int(stream.codec_context.sample_rate)
+            rate = av_sampling_rate(stream)
             resampler = av.AudioResampler(format="fltp")
             for frame in container.decode(stream):
                 gathered += [np.asarray(part.to_ndarray(), dtype=np.float32).T for part in resampler.resample(frame)]
@@ -190,7 +191,7 @@ class _Resampled:
         if source_rate == self._target:
             return samples
         kept = samples if self._kept is None else np.concatenate([self._kept, samples])
-        unit = source_rate // int(np.gcd(source_rate, self._target))  # in whole units both grids meet
+        unit = resampling_ratio(source_rate, self._target).numerator  # in whole units both grids meet
         margin = -(-_MARGIN * max(1, source_rate // self._target) // unit) * unit
         last = (len(kept) - margin) // unit * unit
         if last <= self._margin:
@@ -207,7 +208,7 @@ class _Resampled:
             yield self._resample(self._kept)[self._out(self._margin) :]
 
     def _out(self, position: int) -> int:
-        return position * self._target // self._source
+        return int(position / resampling_ratio(self._source, self._target))
 
     def _resample(self, samples: Samples) -> Samples:
         return np.stack([resample(np.ascontiguousarray(one), self._source, self._target) for one in samples.T], axis=1)

@@ -167,6 +167,47 @@ def test_what_cannot_be_read_at_all(tmp_path, make, message):
     assert len(read) == 0 and said.startswith(f"{path}: ") and message in said
 
 
+def recordings() -> list[tuple[str, bytes]]:
+    kinds = {"WAV": ["PCM_16", "FLOAT", "ULAW"], "FLAC": ["PCM_16"], "OGG": ["VORBIS", "OPUS"], "MP3": ["MPEG_LAYER_III"]}
+    kinds |= {"AIFF": ["PCM_16"], "CAF": ["PCM_16"], "AU": ["ULAW"]}
+    made, noise = [], 0.1 * np.random.default_rng(0).standard_normal((8000, 2))
+    for file_format, subtypes in kinds.items():
+        for subtype in subtypes:
+            file = io.BytesIO()
+            soundfile.write(file, noise, 8000, format=file_format, subtype=subtype)
+            made.append((f"{file_format} {subtype}", file.getvalue()))
+    return made
+
+
+@pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in recordings()])
+def test_damage_is_never_more_than_an_audio_error(content):
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        damaged = bytearray(content)
+        region = min(60, len(damaged)) if random.random() < 0.5 else len(damaged)  # the header, often
+        for place in random.integers(region, size=random.integers(1, 20)):
+            damaged[place] = random.integers(256)
+        damaged = damaged[: random.integers(1, len(damaged))] if random.random() < 0.3 else damaged
+        try:
+            assert sum(map(len, stream_audio(bytes(damaged), RATE))) < 3600 * RATE
+        except AudioError:
+            pass
+
+
+@pytest.mark.parametrize("rate", [44_101, 11_127, 999_983])
+def test_odd_rates_are_close_enough_and_cheap(rate):
+    samples = sweep(rate, seconds=1.0, channels=1)
+    read = joined(Waveform(samples, rate))
+    assert len(read) == pytest.approx(RATE, abs=2)
+    np.testing.assert_allclose(read[2000:14000], sweep(RATE, seconds=1.0, channels=1)[2000:14000], atol=0.01)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1_000_001])
+def test_rates_that_cannot_be_are_refused(rate):
+    with pytest.raises(AudioError, match=rf"its sampling rate is {rate} Hz; expected 1,000 to 1,000,000"):
+        joined(Waveform(np.zeros(10, dtype=np.float32), rate))
+
+
 def test_a_channel_that_is_not_there():
     with pytest.raises(AudioError, match=r"asked for channel 2, but it has 2 \(counted from 0\)"):
         joined(Waveform(sweep(RATE), RATE), channels=2)
