@@ -33,7 +33,7 @@ from speechxfer.transcript import Segment
 SEED = 0
 TERMS, DISTRACTORS = 20, 200
 RECALL_GAIN, PRECISION, WER_LOSS = 0.30, 0.90, 0.003
-QUICK_SENTENCES = 150
+QUICK_SENTENCES, QUICK_LISTS = 100, 5
 
 
 @dataclass
@@ -146,7 +146,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
     parser.add_argument("--set", choices=("dev", "test"), default="test")
-    parser.add_argument("--quick", action="store_true", help=f"the first {QUICK_SENTENCES} sentences")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SENTENCES} sentences, {QUICK_LISTS} lists")
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     manifest = arguments.shared / "data/speechocean762/manifest.csv"
@@ -156,7 +156,7 @@ def main() -> int:
     log_probs, references, vocabulary, frame_seconds = log_probs_of(arguments.model, manifest, arguments.set, limit)
     before = [greedy(one, vocabulary, frame_seconds).text for one in log_probs]
     plain, listening, seconds = [], [], 0.0
-    for one_list in lists:
+    for one_list in lists[: QUICK_LISTS if arguments.quick else None]:
         decoder = HotwordDecoder(vocabulary, read_hotwords([*one_list[0], *one_list[1]], vocabulary))
         start = time.process_time()
         heard = [decoder(one, frame_seconds).text for one in log_probs]
@@ -169,9 +169,9 @@ def main() -> int:
         terms = counts.terms
         print(f"| {name} | {terms.precision:.3f} | {terms.recall:.3f} | {terms.f1:.3f} | {counts.wer:.4f} |")
     print(
-        f"{len(lists)} lists; {are.terms.hits + are.terms.missed} times a term was said; {were.terms} -> {are.terms}", flush=True
+        f"{len(plain)} lists; {are.terms.hits + are.terms.missed} times a term was said; {were.terms} -> {are.terms}", flush=True
     )
-    audio = len(lists) * sum(map(len, log_probs)) * frame_seconds
+    audio = len(plain) * sum(map(len, log_probs)) * frame_seconds
     figures = {
         "recall": are.terms.recall,
         "precision": are.terms.precision,

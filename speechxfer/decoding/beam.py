@@ -38,8 +38,8 @@ class BeamDecoder:
     language_model
         An ARPA file of words as the model spells them; None takes any word.
     hotwords
-        As `read_hotwords` gives them; each is one more word, which the language model likes better than its rarest by
-        `hotword_bonus` times its weight. They need a language model: without one, `HotwordDecoder` listens for them.
+        As `read_hotwords` gives them; those that the language model does not know are as likely as its rarest word. They need a
+        language model: without one, `HotwordDecoder` listens for them.
     beam_size
         Hypotheses kept at each frame.
     lm_weight
@@ -47,7 +47,7 @@ class BeamDecoder:
     word_score
         Added for each word, in nats: above 0, words become shorter and more.
     hotword_bonus
-        In powers of ten.
+        Added for each hotword, in powers of ten, times its weight.
 
     Raises
     ------
@@ -64,9 +64,9 @@ class BeamDecoder:
         hotwords: Sequence[Hotword] = (),
         *,
         beam_size: int = 50,
-        lm_weight: float = 1.0,
+        lm_weight: float = 1.5,
         word_score: float = 0.0,
-        hotword_bonus: float = 2.0,
+        hotword_bonus: float = 0.5,
     ) -> None:
         if hotwords and language_model is None:
             raise ValueError("hotwords in a beam need a language model; without one, use HotwordDecoder")

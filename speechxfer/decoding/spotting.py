@@ -1,8 +1,8 @@
 """Hotwords without a language model: log-probabilities in, the greedy text out, with terms put in where the sound supports them.
 
 The method is the CTC word spotter of Andrusenko et al. 2024, "Fast context-biasing for CTC and transducer ASR models with
-CTC-based word spotter" (arXiv 2406.07096), with one difference: a term is scored with the spaces around it, so that it never
-begins or ends inside a word unless the sound has room for a space there.
+CTC-based word spotter" (arXiv 2406.07096), with two differences: a term is scored with the spaces around it, and it replaces
+whole words of the greedy path, so that no fragments of them are left.
 """
 
 from __future__ import annotations
@@ -62,36 +62,28 @@ class HotwordDecoder:
     hotwords
         As `read_hotwords` gives them.
     letter_bonus
-        What a term may lose against the greedy path for each of its letters, in nats.
+        What a term may lose against the greedy path for each of its letters, times its weight, in nats.
     term_cost
-        What it may lose less, whatever its length: short terms fit anywhere.
+        What it may lose less, whatever its length. Short terms fit everywhere: with the usual values, those of up to four letters
+        are put in only if their weight is above 1.
     """
 
     def __init__(
-        self,
-        vocabulary: Vocabulary,
-        hotwords: Sequence[Hotword],
-        *,
-        letter_bonus: float = 1.0,
-        term_cost: float = 2.0,
-        split_cost: float = -_NEVER,
+        self, vocabulary: Vocabulary, hotwords: Sequence[Hotword], *, letter_bonus: float = 2.5, term_cost: float = 10.0
     ) -> None:
-        self._split_cost = split_cost
         self._vocabulary = vocabulary
         self._hotwords = list(hotwords)
         self._tree = _tree(vocabulary, [hotword.spoken for hotword in hotwords])
-        self._bonuses = np.array(
-            [hotword.weight * max(0.0, letter_bonus * len(hotword.spoken.replace(" ", "")) - term_cost) for hotword in hotwords]
-        )
+        letters = np.array([len(hotword.spoken.replace(" ", "")) * hotword.weight for hotword in hotwords])
+        self._bonuses = np.maximum(0.0, letter_bonus * letters - term_cost)
 
     def __call__(self, log_probs: Tensor, frame_seconds: float) -> Segment:
         """Decode one segment: see `Decoder`."""
         path = log_probs.argmax(dim=-1)
         if len(log_probs) and self._hotwords:
             losses = (log_probs - log_probs.max(dim=-1, keepdim=True).values).numpy()
-            for candidate, symbols in _spot(
-                losses, self._tree, self._bonuses, _cuts(path.numpy(), self._tree.boundary, self._split_cost)
-            ):
+            inside = _inside_words(path.numpy(), self._tree.boundary)
+            for candidate, symbols in _spot(losses, self._tree, self._bonuses, inside):
                 path[candidate.start : candidate.end] = torch.from_numpy(symbols)
         return write_forms(from_path(path, log_probs, self._vocabulary, frame_seconds), self._hotwords)
 
@@ -115,7 +107,7 @@ def _tree(vocabulary: Vocabulary, terms: Sequence[str]) -> _Tree:
 
 
 def _spot(
-    losses: NDArray[np.float32], tree: _Tree, bonuses: NDArray[np.float64], cuts: NDArray[np.float64]
+    losses: NDArray[np.float32], tree: _Tree, bonuses: NDArray[np.float64], inside: NDArray[np.bool_]
 ) -> list[tuple[_Candidate, NDArray[np.int64]]]:
     """Give the terms to put in, with their symbols per frame.
 
@@ -137,7 +129,7 @@ def _spot(
 
     def keep(nodes: NDArray[np.int64], end: int) -> None:
         resting = blank[nodes] > letter[nodes]
-        gains = np.where(resting, blank[nodes], letter[nodes]) + bonuses - cuts[end]
+        gains = np.where(resting, blank[nodes], letter[nodes]) + bonuses
         for term in np.flatnonzero(gains > 0):
             node = int(nodes[term])
             start = int((blank_start if resting[term] else letter_start)[node])
@@ -164,24 +156,23 @@ def _spot(
         letter, blank = np.full((2, count), _NEVER)
         letter[active], letter_start[active] = choices.max(axis=0) + loss[tree.symbols[active]], starts
         blank[active], blank_start[active] = rested + loss[_BLANK], rest_starts
-        begun = loss[tree.boundary] - cuts[frame]
-        if begun >= letter[0]:
-            letter[0], letter_start[0] = begun, frame
+        if not inside[frame]:
+            letter[0], letter_start[0] = loss[tree.boundary], frame
         sources[frame, active], rests[frame, active] = source, rest
-        if cuts[frame + 1] < -_NEVER:
+        if not inside[frame + 1]:
             keep(tree.ends, frame + 1)
     keep(tree.last_letters, len(losses))  # so is what comes after the last frame
     return [(chosen, _trace(chosen, tree, sources, rests)) for chosen in _best_together(list(found.values()))]
 
 
-def _cuts(path: NDArray[np.int64], boundary: int, cost: float) -> NDArray[np.float64]:
-    """Say what it costs to begin or end a term before each frame, and after the last: nothing, but inside a word."""
-    cuts = np.zeros(len(path) + 1)
-    letters = np.flatnonzero((path != _BLANK) & (path != boundary))
-    for first, second in pairwise(letters.tolist()):
-        if boundary not in path[first:second] and boundary != _BLANK:
-            cuts[first + 1 : second + 1] = cost
-    return cuts
+def _inside_words(path: NDArray[np.int64], boundary: int) -> NDArray[np.bool_]:
+    """Say before which frames, the end included, a word of the greedy path goes on: there, no term begins or ends."""
+    inside = np.zeros(len(path) + 1, dtype=bool)
+    if boundary != _BLANK:
+        letters = np.flatnonzero((path != _BLANK) & (path != boundary))
+        for first, second in pairwise(letters.tolist()):
+            inside[first + 1 : second + 1] = boundary not in path[first:second]
+    return inside
 
 
 def _reach(tree: _Tree, bonuses: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,6 +48,7 @@ def test_short_terms_have_no_bonus(heard, decode):
     log_probs = heard({" in _": 0.55, " an _": 0.45})
     assert decode(log_probs, "an").text == "in"
     assert decode(log_probs, "an", term_cost=0.0).text == "an"
+    assert decode(log_probs, "an\t2").text == "an"
 
 
 def test_a_term_does_not_begin_or_end_inside_a_word(heard, decode):
@@ -104,7 +105,8 @@ def test_no_frames_and_no_hotwords(heard, decode, alphabet):
 def test_without_a_space_terms_stand_between_blanks(heard):
     vocabulary = Vocabulary.from_texts(["abct"])
     log_probs = heard({"_bat_": 0.6, "_cat_": 0.4}, vocabulary)
-    assert HotwordDecoder(vocabulary, [Hotword("cat", "cat")])(log_probs, 0.02).text == "cat"
+    decoder = HotwordDecoder(vocabulary, [Hotword("cat", "cat")], letter_bonus=1.0, term_cost=0.0)
+    assert decoder(log_probs, 0.02).text == "cat"
 
 
 def test_log_probs_are_left_alone(heard, decode):
