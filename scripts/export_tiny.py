@@ -1,6 +1,6 @@
 """Score the pretrained `tiny` on speech it never met, and put it into the package with its card.
 
-python scripts/export_tiny.py --run runs/tiny --shared ../shared --out speechxfer/assets/tiny
+python scripts/export_tiny.py --run runs/tiny runs/tiny2 --seed 0 10 --shared ../shared --out speechxfer/assets/tiny
 """
 
 import argparse
@@ -34,7 +34,8 @@ what becomes of that.
 Greedy CTC, normaliser `basic`; 95 % bootstrap intervals over voices or speakers.
 
 - *Pretraining:* {hours:.0f} hours of speech that eSpeak NG 1.52 spoke in {accents} English accents by {voices} voices, at many
-  rates and pitches, in synthetic rooms, over a telephone's band and with synthetic noise; {epochs} epochs, {steps} steps, seed 0.
+  rates and pitches, in synthetic rooms, over a telephone's band, with synthetic noise and, in the second run, with silence around;
+  {epochs} epochs, {steps} steps, in runs with the seeds {seeds}.
   Dev CER after each epoch: {curve}. `scripts/pretrain_tiny.py` makes it all.
 - *Texts:* those usage examples and definitions of WordNet 3.0 (Princeton University, WordNet licence) that are made of its 7,000
   most frequent words, call-centre sentences, numbers, spelled names, word lists.
@@ -50,6 +51,7 @@ def main() -> None:
     """Score, halve, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, nargs="+", help="the pretraining's, in order; the last is scored")
+    parser.add_argument("--seed", type=int, required=True, nargs="+", help="of each run")
     parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -74,6 +76,7 @@ def main() -> None:
         hours=seconds / 3600,
         epochs=len(epochs),
         steps=sum(stage["steps"] for report in reports for stage in report["training"]["stages"]),
+        seeds=" and ".join(str(one) for one in arguments.seed),
         accents=len(ACCENTS),
         voices=len(VARIANTS),
         held_out_accents=" and ".join(HELD_OUT_ACCENTS),
