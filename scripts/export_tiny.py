@@ -34,7 +34,7 @@ what becomes of that.
 Greedy CTC, normaliser `basic`; 95 % bootstrap intervals over voices or speakers.
 
 - *Pretraining:* {hours:.0f} hours of speech that eSpeak NG 1.52 spoke in {accents} English accents by {voices} voices, at many
-  rates and pitches, in synthetic rooms, over a telephone's band, with synthetic noise and, in the second run, with silence around;
+  rates and pitches, in synthetic rooms, over a telephone's band, with synthetic noise and, in the second run, silence around;
   {epochs} epochs, {steps} steps, in runs with the seeds {seeds}.
   Dev CER after each epoch: {curve}. `scripts/pretrain_tiny.py` makes it all.
 - *Texts:* those usage examples and definitions of WordNet 3.0 (Princeton University, WordNet licence) that are made of its 7,000

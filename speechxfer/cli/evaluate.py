@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Json, Precision
+from speechxfer.cli.options import BatchSeconds, Device, Hotwords, Json, LanguageModel, Precision
 
 
 def evaluate(
@@ -28,6 +28,8 @@ def evaluate(
     device: Device = "auto",
     precision: Precision = "auto",
     batch_seconds: BatchSeconds = None,
+    hotwords: Hotwords = None,
+    lm: LanguageModel = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on a labelled set: WER and CER, or accuracy, with intervals and per group."""
@@ -56,6 +58,8 @@ def evaluate(
         device=device,
         precision=precision,
         batch_seconds=batch_seconds,
+        hotwords=hotwords or (),
+        language_model=lm,
     )
     result = score_on_set(loaded)
     report = make_report(loaded.task, str(model), {"test": result.scores})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Model, Precision, Quiet
+from speechxfer.cli.options import BatchSeconds, Device, Hotwords, LanguageModel, Model, Precision, Quiet
 
 if TYPE_CHECKING:
     from speechxfer.transcription import Recording
@@ -27,11 +27,8 @@ def transcribe(
     out: Annotated[Path | None, typer.Option(help="Write a file per input into this directory instead of to stdout.")] = None,
     channels: Annotated[str, typer.Option(help="mix; split: each by itself; or the number of one, from 0.")] = "mix",
     roles: Annotated[str, typer.Option(help="Names of the channels, such as agent,customer.")] = "",
-    hotwords: Annotated[
-        Path | None,
-        typer.Option(help="A file of terms to listen for: `term`, or `as spoken => As Written`.", show_default=False),
-    ] = None,
-    lm: Annotated[Path | None, typer.Option(help="A language model (ARPA) for beam search.", show_default=False)] = None,
+    hotwords: Hotwords = None,
+    lm: LanguageModel = None,
     skip_existing: Annotated[bool, typer.Option(help="Leave out what --out holds already: go on after a stop.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",

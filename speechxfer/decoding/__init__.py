@@ -22,6 +22,7 @@ _PUBLIC = {
     "frames_needed": "speechxfer.decoding.alignment",
     "greedy": "speechxfer.decoding.ctc",
     "join_overlapping": "speechxfer.decoding.ctc",
+    "make_decoder": "speechxfer.decoding.decoder",
     "read_hotwords": "speechxfer.decoding.hotwords",
     "recognise": "speechxfer.decoding.recognition",
 }
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from speechxfer.decoding.ctc import Decoder as Decoder
     from speechxfer.decoding.ctc import greedy as greedy
     from speechxfer.decoding.ctc import join_overlapping as join_overlapping
+    from speechxfer.decoding.decoder import make_decoder as make_decoder
     from speechxfer.decoding.hotwords import Hotword as Hotword
     from speechxfer.decoding.hotwords import read_hotwords as read_hotwords
     from speechxfer.decoding.recognition import Recognised as Recognised

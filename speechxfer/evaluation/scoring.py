@@ -12,11 +12,13 @@ import numpy as np
 from speechxfer.data import TARGET_COLUMN, Manifest, check_sets, normalise, parse_manifest
 from speechxfer.decoding import (
     Calibration,
+    Decoder,
     calibrate,
     calibrate_segment,
     calibration_error,
     classify,
     fit_calibration,
+    make_decoder,
     recognise,
 )
 from speechxfer.evaluation.groups import GroupSpec, group_rows
@@ -122,6 +124,8 @@ def evaluate(
     device: str = "auto",
     precision: str = "auto",
     batch_seconds: float | None = None,
+    hotwords: str | Path | Sequence[str] = (),
+    language_model: str | Path | None = None,
 ) -> SetScores:
     """Score a saved model on a set.
 
@@ -139,6 +143,8 @@ def evaluate(
         `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     batch_seconds
         Upper bound of padded audio in one forward; None suits the device.
+    hotwords, language_model
+        What to decode with, see `speechxfer.decoding.make_decoder`.
 
     Returns
     -------
@@ -158,7 +164,8 @@ def evaluate(
     split, exactness = for_inference(speech_model, device, precision)
     size = batch_seconds or suitable_batch_seconds(split.device)
     source = FeatureSource(split, speech_model.frontend, None, exactness, batch_seconds=size)
-    result = score_set(split, source, speech_model, checked["set"], exactness, groups)
+    decoder = make_decoder(speech_model.vocabulary, hotwords, language_model) if hotwords or language_model else None
+    result = score_set(split, source, speech_model, checked["set"], exactness, groups, decoder=decoder)
     if skipped:
         result.scores["skipped"] = len({(problem.file, problem.line) for problem in skipped})
     return result
@@ -179,6 +186,7 @@ def score_set(
     groups: GroupSpec | None = None,
     *,
     intervals: bool = True,
+    decoder: Decoder | None = None,
 ) -> SetScores:
     """Score a set whose rows are checked.
 
@@ -196,6 +204,8 @@ def score_set(
         See `group_rows`.
     intervals
         False leaves out groups and intervals, as for dev in each epoch.
+    decoder
+        Of a CTC model; None is greedy.
 
     Returns
     -------
@@ -207,7 +217,7 @@ def score_set(
     blocks = _blocks(manifest)
     if speech_model.task == "ctc":
         assert speech_model.vocabulary is not None
-        recognised = recognise(split, features, speech_model.vocabulary, precision)
+        recognised = recognise(split, features, speech_model.vocabulary, precision, decoder=decoder)
         heard = [calibrate_segment(item.segment, speech_model.calibration) for item in recognised]
         answers = [segment.text for segment in heard]
         frames = [item.input_length for item in features]

@@ -14,17 +14,14 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from speechxfer.data import VAD_RATE, AudioSource, Utterance, Vocabulary, Waveform, source_name
+from speechxfer.data import VAD_RATE, AudioSource, Utterance, Waveform, source_name
 from speechxfer.decoding import (
-    BeamDecoder,
     Decoder,
-    HotwordDecoder,
     calibrate_segment,
     classify,
     ctc_log_probs,
-    greedy,
     join_overlapping,
-    read_hotwords,
+    make_decoder,
 )
 from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
@@ -83,7 +80,9 @@ class Transcriber:
         self._split, self._precision = for_inference(self.model, device, precision)
         batch_seconds = batch_seconds or suitable_batch_seconds(self._split.device)
         self._source = FeatureSource(self._split, self.model.frontend, None, self._precision, batch_seconds=batch_seconds)
-        self._decode = _decoder(self.model.vocabulary, hotwords, language_model)
+        self._decode: Decoder | None = None
+        if self.model.vocabulary or hotwords or language_model:
+            self._decode = make_decoder(self.model.vocabulary, hotwords, language_model)
         self._channels = channels
         self._roles = tuple(roles)
 
@@ -219,7 +218,7 @@ class Transcriber:
 
     def _segment(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Segment:
         first, last = stretches[0], stretches[-1]
-        if self.model.vocabulary:
+        if self._decode:
             log_probs = self._piece(stretches, answers).log_probs
             heard = self._decode(log_probs, self._split.frame_seconds)
             segment = calibrate_segment(heard, self.model.calibration).later(first.start)
@@ -254,19 +253,6 @@ class _Gathered(Generic[Made]):
         if parts := self._open.pop(channel, None):
             stretches, answers = zip(*parts, strict=True)
             self._made.append(self._make(stretches, answers))
-
-
-def _decoder(vocabulary: Vocabulary | None, hotwords: str | Path | Sequence[str], language_model: str | Path | None) -> Decoder:
-    if vocabulary is None:
-        if hotwords or language_model:
-            raise ModelError("hotwords and language models need a model that writes text (CTC)")
-        vocabulary = Vocabulary(())
-    terms = read_hotwords(hotwords, vocabulary) if hotwords else []
-    if language_model:
-        return BeamDecoder(vocabulary, language_model, terms)
-    if terms:
-        return HotwordDecoder(vocabulary, terms)
-    return lambda log_probs, frame_seconds: greedy(log_probs, vocabulary, frame_seconds)
 
 
 def _take(events: Iterator[_Event]) -> list[_Event]:
