@@ -79,6 +79,9 @@ def show_demo(results: Sequence[DemoResult], console: Console) -> None:
         scores = (_percent(result.before), _percent(result.after), f"{result.seconds:.0f} s", _percent(result.from_random))
         table.add_row(result.title, result.measure, str(result.utterances), *scores)
     console.print(table)
+    for result in results:
+        if result.remark:
+            console.print(f"{result.title}: {result.remark}", highlight=False)
 
 
 def show_call(call: Transcript, wer: float, console: Console) -> None:

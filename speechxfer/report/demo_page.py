@@ -36,6 +36,8 @@ class DemoResult:
         Of the pretrained model, of the fine-tuned one, and of one fine-tuned by the same recipe from random weights.
     seconds
         Of the fine-tuning.
+    remark
+        What else there is to know about these numbers.
     """
 
     title: str
@@ -46,6 +48,7 @@ class DemoResult:
     from_random: float
     seconds: float
     examples: tuple[DemoExample, ...]
+    remark: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the numbers, ready for JSON."""
@@ -66,6 +69,8 @@ def write_demo_page(path: Path, results: Sequence[DemoResult], call: Transcript,
             for example in result.examples
         ]
         parts.append(f"<h2>{escape(result.title)}</h2>")
+        if result.remark:
+            parts.append(f"<p>{escape(result.remark)}</p>")
         parts.append(table(("the first test of some voices", "said", "heard before", "heard after"), cells))
     parts.append(f"<h2>A call, as tiny hears it: WER {percent(call_wer)}</h2>{player(Utterance('call', call.audio))}")
     turns = [(f"{turn.start:.1f} s", escape(turn.role or ""), escape(turn.text)) for turn in call.segments]
