@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from speechxfer.data import Vocabulary, read_manifest
@@ -148,7 +147,6 @@ def main() -> int:
     parser.add_argument("--set", choices=("dev", "test"), default="test")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SENTENCES} sentences, {QUICK_LISTS} lists")
     arguments = parser.parse_args()
-    torch.set_num_threads(os.cpu_count() or 1)
     manifest = arguments.shared / "data/speechocean762/manifest.csv"
     texts = {name: read_manifest(f"{manifest}[split={name}]").columns["text"] for name in ("train", arguments.set)}
     lists = lists_of(texts[arguments.set], texts["train"])

@@ -38,16 +38,15 @@ class BeamDecoder:
     language_model
         An ARPA file of words as the model spells them; None takes any word.
     hotwords
-        As `read_hotwords` gives them; those that the language model does not know are as likely as its rarest word. They need a
-        language model: without one, `HotwordDecoder` listens for them.
+        As `read_hotwords` gives them; those that the language model does not know are as likely as its rarest word, and each 1
+        of a weight above 1 makes a term ten times as likely. They need a language model: without one, `HotwordDecoder` listens
+        for them.
     beam_size
         Hypotheses kept at each frame.
     lm_weight
         What a power of ten in the language model's probability counts, in nats.
     word_score
         Added for each word, in nats: above 0, words become shorter and more.
-    hotword_bonus
-        Added for each hotword, in powers of ten, times its weight.
 
     Raises
     ------
@@ -64,9 +63,8 @@ class BeamDecoder:
         hotwords: Sequence[Hotword] = (),
         *,
         beam_size: int = 50,
-        lm_weight: float = 1.5,
+        lm_weight: float = 1.0,
         word_score: float = 0.0,
-        hotword_bonus: float = 0.5,
     ) -> None:
         if hotwords and language_model is None:
             raise ValueError("hotwords in a beam need a language model; without one, use HotwordDecoder")
@@ -99,7 +97,7 @@ class BeamDecoder:
             lm: Any = str(language_model)
             with _without_stderr():
                 if hotwords:
-                    bonuses = {_token(hotword.spoken): hotword.weight * hotword_bonus for hotword in hotwords}
+                    bonuses = {_token(hotword.spoken): hotword.weight - 1.0 for hotword in hotwords}
                     lm = BoostedLM(Path(lm), words, {term: (term.split(_DELIMITER), bonus) for term, bonus in bonuses.items()})
                 self._decoder = ctc_decoder(
                     lexicon=str(lexicon), lm=lm, lm_dict=str(words), lm_weight=lm_weight, word_score=word_score, **common

@@ -28,7 +28,7 @@ class Hotword:
     written
         As it is to stand in the text.
     weight
-        How strongly it is preferred: 1 is usual, 0 only writes it as asked where it was heard anyway.
+        How strongly it is preferred; 1 is usual. What that means is the decoder's to say.
     """
 
     spoken: str

@@ -72,7 +72,7 @@ def test_the_last_word_needs_no_space_after_it(heard, alphabet, arpa):
     assert BeamDecoder(alphabet, arpa)(heard({"to_must": 0.5, "to must": 0.45}), 0.02).text == "to must"
 
 
-def test_hotwords_are_words_too_and_have_a_bonus(heard, alphabet, arpa):
+def test_hotwords_are_words_too_and_a_weight_makes_them_likely(heard, alphabet, arpa):
     log_probs = heard({"_to vault flex_": 0.9})
     assert "vault" not in BeamDecoder(alphabet, arpa)(log_probs, 0.02).text
     hotwords = read_hotwords(["vault flex => VaultFlex"], alphabet)
@@ -81,9 +81,8 @@ def test_hotwords_are_words_too_and_have_a_bonus(heard, alphabet, arpa):
     assert (segment.words[1].start, segment.words[1].end) == (0.08, 0.28)
     either = heard({" to mist ": 0.55, " to must ": 0.45})
     assert BeamDecoder(alphabet, arpa, hotwords)(either, 0.02).text == "to must"
-    mist = read_hotwords(["mist"], alphabet)
-    assert BeamDecoder(alphabet, arpa, mist, hotword_bonus=0.0)(either, 0.02).text == "to must"
-    assert BeamDecoder(alphabet, arpa, mist, hotword_bonus=5.0)(either, 0.02).text == "to mist"
+    assert BeamDecoder(alphabet, arpa, read_hotwords(["mist"], alphabet))(either, 0.02).text == "to must"
+    assert BeamDecoder(alphabet, arpa, read_hotwords(["mist\t6"], alphabet))(either, 0.02).text == "to mist"
 
 
 def test_no_frames(heard, alphabet, arpa):
