@@ -58,12 +58,10 @@ def test_a_transcriber_hears_what_evaluate_hears_and_its_words_lie_in_order(turn
         assert all(0 < word.confidence <= 1 for word in words)
 
 
-def test_it_is_sure_of_speech_and_not_of_noise(turns):
+def test_it_reads_nothing_in_noise():
     transcriber = Transcriber("tiny", precision="fp32")
     noise = np.random.default_rng(0).normal(0, 0.1, 3 * 16_000).astype(np.float32)
-    sure = transcriber.transcribe(Waveform(load_audio(turns[0], 16_000), 16_000)).segments[0]
-    unsure = transcriber.transcribe(Waveform(noise, 16_000)).segments[0]
-    assert sure.confidence > unsure.confidence or not unsure.text
+    assert transcriber.transcribe(Waveform(noise, 16_000)).segments == ()
 
 
 def test_five_examples_of_each_command_are_enough_and_from_random_weights_they_are_not(tmp_path):
