@@ -58,7 +58,7 @@ def test_command_line_hears_a_file(run, shared):
     _, directory = run
     clip = shared / "data/fsdd/audio/fsdd_3_lucas_0.flac"
     command = [sys.executable, "-m", "speechxfer", "transcribe", str(clip), "missing.wav", "--model", str(directory)]
-    done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True)
+    done = subprocess.run([*command, "--format", "jsonl"], capture_output=True, text=True)
     assert done.returncode == 1  # one file was bad, the other is done
     assert json.loads(done.stdout)["text"] == Transcriber(directory).transcribe(clip).text
     assert "missing.wav: no such file" in done.stderr and "Traceback" not in done.stderr
