@@ -89,7 +89,7 @@ class SetScores:
     blank_share
         Share of blank frames of a CTC model; 0 for a classifier.
     words
-        Of each recognised word its confidence, and whether it is right.
+        Of each recognised word its confidence, and whether it is right; empty where no intervals were asked for.
     """
 
     scores: dict[str, Any]
@@ -104,7 +104,9 @@ class SetScores:
         return fit_calibration(*zip(*self.words, strict=True)) if self.words else None
 
     def calibrated(self, calibration: Calibration) -> SetScores:
-        """Add how far the confidences are off once they are calibrated."""
+        """Add how far the confidences are off once they are calibrated, if there is a word."""
+        if not self.words:
+            return self
         confidences, right = zip(*self.words, strict=True)
         off = calibration_error(calibrate(confidences, calibration).tolist(), right)
         return replace(self, scores={**self.scores, "confidence": {**self.scores["confidence"], "calibrated_error": off}})
@@ -223,7 +225,7 @@ def score_set(
         frames = [item.input_length for item in features]
         blank = float(np.average([item.blank_share for item in recognised], weights=frames))
         per_row = _TextRows(targets, answers, speech_model.normaliser)
-        words = _words(heard, *per_row.compared())
+        words = _words(heard, *per_row.compared()) if intervals else ()
     else:
         best = classify(split, features, precision).argmax(dim=-1).tolist()
         answers = [speech_model.labels[number] for number in best]
@@ -239,7 +241,7 @@ def score_set(
             name: {group: per_row.scores(rows, blocks) for group, rows in own.items()} for name, own in members.items()
         }
         scores.update(per_row.details())
-    if intervals and words:
+    if words:
         scores["confidence"] = {"words": len(words), "error": calibration_error(*zip(*words, strict=True))}
     rows = RowErrors(*per_row.errors_and_sizes(), blocks, block, per_row.measure, *per_row.compared(), members)
     return SetScores(scores, answers, rows, manifest, blank, words)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
-from speechxfer.evaluation import ErrorCounts, character_errors, term_recall, total, word_errors
+from speechxfer.evaluation import ErrorCounts, character_errors, right_words, term_recall, total, word_errors
 from speechxfer.evaluation.metrics import confusion, macro_f1
 
 SENTENCE = st.lists(st.sampled_from(["a", "b", "ab", "și", "क्या", "don't"]), max_size=6).map(" ".join)
@@ -81,3 +81,8 @@ def test_terms_are_counted_where_they_were_said():
     assert term_recall(references, answers, ["luminet", "corvanta", "luminet"]) == (2, 4)
     assert term_recall(references, references, ["luminet", "corvanta"]) == (4, 4)
     assert term_recall(references, answers, ["pulzara"]) == (0, 0)
+
+
+def test_right_words_are_those_of_the_reference():
+    assert right_words("please hold the line", "please old the line now") == [True, False, True, True, False]
+    assert right_words("", "hello") == [False] and right_words("hello", "") == []
