@@ -23,11 +23,10 @@ from pathlib import Path
 from torch import Tensor
 
 from speechxfer.data import Vocabulary, read_manifest
-from speechxfer.decoding import HotwordDecoder, greedy, read_hotwords, recognise
-from speechxfer.evaluation import total, word_errors
-from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SplitModel, load_model
-from speechxfer.transcript import Segment
+from speechxfer.decoding import HotwordDecoder, ctc_log_probs, greedy, read_hotwords
+from speechxfer.evaluation import as_items, total, word_errors
+from speechxfer.features import FeatureSource
+from speechxfer.models import for_inference, load_model
 
 SEED = 0
 TERMS, DISTRACTORS = 20, 200
@@ -102,24 +101,12 @@ def log_probs_of(model: Path, manifest: Path, chosen: str, limit: int) -> tuple[
     """Run the model once; gives log-probabilities and texts of each sentence, and what decoders need."""
     speech_model = load_model(model)
     assert speech_model.vocabulary is not None
-    speech_model.model.requires_grad_(False)
-    split = SplitModel(speech_model.model, speech_model.family)
+    split, precision = for_inference(speech_model, "cpu", "fp32")
     rows = read_manifest(f"{manifest}[split={chosen}]")
     rows = rows.select(range(min(limit, len(rows))))
-    seconds = rows.columns["duration"]
-    items = [Item(utterance, float(seconds[row])) for row, utterance in enumerate(rows)]
-    features = FeatureSource(split, speech_model.frontend, None, "fp32").features(items)
-    vocabulary = speech_model.vocabulary
-    kept: dict[int, Tensor] = {}  # by the segment made of them, for they come in another order
-
-    def keep(log_probs: Tensor, frame_seconds: float) -> Segment:
-        segment = greedy(log_probs, vocabulary, frame_seconds)
-        kept[id(segment)] = log_probs.clone()
-        return segment
-
-    recognised = recognise(split, features, vocabulary, decoder=keep)
-    log_probs = [kept[id(item.segment)] for item in recognised]
-    return log_probs, rows.columns["text"], vocabulary, split.frame_seconds
+    features = FeatureSource(split, speech_model.frontend, None, precision).features(as_items(rows))
+    log_probs = ctc_log_probs(split, features, precision)
+    return log_probs, rows.columns["text"], speech_model.vocabulary, split.frame_seconds
 
 
 def count(references: Sequence[str], heard: Sequence[str], before: Sequence[str], list_: tuple[list[str], list[str]]) -> Counts:

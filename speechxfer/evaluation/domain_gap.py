@@ -15,7 +15,7 @@ from speechxfer.errors import DataError, Problem
 from speechxfer.evaluation.doctor import Row, measure_rows
 from speechxfer.evaluation.feature_gap import FeatureGap, Floats, compare_features
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import PooledClassificationHead, SpeechModel, SplitModel, choose_device
+from speechxfer.models import PooledClassificationHead, SpeechModel, for_inference
 
 _MOST = 400  # utterances of each set that are listened to
 _FEWEST = 20
@@ -155,9 +155,8 @@ def _usable(manifest: Manifest, model: SpeechModel) -> list[Row]:
 
 def _pooled(rows: Sequence[Row], model: SpeechModel, progress: Callable[[int], None]) -> Floats:
     """Give the mean over time of the last encoder layer, `[utterances, width]`."""
-    model.model.requires_grad_(False)
-    split = SplitModel(model.model, model.family).to(choose_device("auto"))
-    source = FeatureSource(split, model.frontend, None, "fp32")
+    split, precision = for_inference(model, precision="fp32")
+    source = FeatureSource(split, model.frontend, None, precision)
     items = [Item(row.utterance, row.facts.seconds) for row in rows]
     planned = plan_batches([item.seconds for item in items], _BATCH_SECONDS)
     made: dict[int, Floats] = {}
