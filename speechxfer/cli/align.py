@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Model, Precision
+from speechxfer.cli.options import BatchSeconds, Device, Format, Model, Precision
 
 
 def align(
     audio: Annotated[Path, typer.Argument(help="A recording of any length.")],
     text: Annotated[Path, typer.Argument(help="What is said in it, in order; each line becomes a segment.")],
     model: Model,
-    output_format: Annotated[str, typer.Option("--format", help="txt, json, jsonl, srt, vtt, tsv or ctm.")] = "json",
+    output_format: Format = "json",
     out: Annotated[Path | None, typer.Option(help="Write into this file instead of to stdout.")] = None,
     channel: Annotated[
         int | None, typer.Option(help="The number of one, from 0; else all are mixed.", show_default=False)
@@ -28,10 +28,8 @@ def align(
     from speechxfer import Transcriber
     from speechxfer.errors import AlignmentError
     from speechxfer.report import write_text
-    from speechxfer.transcription import FORMATS, render
+    from speechxfer.transcription import render
 
-    if output_format not in FORMATS:
-        raise typer.BadParameter(f"{output_format!r}: expected {', '.join(FORMATS)}", param_hint="--format")
     try:
         said = text.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+
+def _known_format(name: str) -> str:
+    from speechxfer.transcription import FORMATS
+
+    if name not in FORMATS:
+        raise typer.BadParameter(f"{name!r}: expected {', '.join(FORMATS)}")
+    return name
+
+
+Format = Annotated[str, typer.Option("--format", help="txt, json, jsonl, srt, vtt, tsv or ctm.", callback=_known_format)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or int8.")]
 BatchSeconds = Annotated[

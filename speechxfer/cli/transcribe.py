@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Hotwords, LanguageModel, Model, Precision, Quiet
+from speechxfer.cli.options import BatchSeconds, Device, Format, Hotwords, LanguageModel, Model, Precision, Quiet
 
 if TYPE_CHECKING:
     from speechxfer.transcription import Recording
@@ -23,7 +23,7 @@ _JOINABLE = ("txt", "jsonl", "ctm")  # in which one file after the other still m
 def transcribe(
     files: Annotated[list[str], typer.Argument(help="Audio or video files, directories, patterns; - for standard input.")],
     model: Model,
-    output_format: Annotated[str, typer.Option("--format", help="txt, json, jsonl, srt, vtt, tsv or ctm.")] = "txt",
+    output_format: Format = "txt",
     out: Annotated[Path | None, typer.Option(help="Write a file per input into this directory instead of to stdout.")] = None,
     channels: Annotated[str, typer.Option(help="mix; split: each by itself; or the number of one, from 0.")] = "mix",
     roles: Annotated[str, typer.Option(help="Names of the channels, such as agent,customer.")] = "",
@@ -40,10 +40,8 @@ def transcribe(
     from speechxfer.cli.progress import TranscriptionProgress
     from speechxfer.errors import AudioError
     from speechxfer.report import write_text
-    from speechxfer.transcription import FORMATS, Recording, find_recordings, render
+    from speechxfer.transcription import Recording, find_recordings, render
 
-    if output_format not in FORMATS:
-        raise typer.BadParameter(f"{output_format!r}: expected {', '.join(FORMATS)}", param_hint="--format")
     if channels not in ("mix", "split") and not channels.isdecimal():
         raise typer.BadParameter(f"{channels!r}: expected mix, split or a number from 0", param_hint="--channels")
     if roles and channels == "mix":
