@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from speechxfer.errors import RecipeError
 
-_TRAINS = r"^(head|encoder|all|(top|lora):[1-9]\d*)$"
+_TRAINS = r"^(head|decoder|encoder|all|(top|lora):[1-9]\d*)$"
 _NOT_GIVEN = ("", "null", "~", None)
 
 
@@ -28,7 +28,8 @@ def _as_list(value: Any) -> Any:
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Trains = Annotated[str, Field(pattern=_TRAINS)]
-"""What trains: `head`, `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem), `lora:R` or `all`."""
+"""What trains: `head` or `decoder`, with it `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or
+`all`; or `lora:R`."""
 
 
 class _Section(BaseModel):
@@ -49,14 +50,17 @@ class ModelSection(_Section):
     Attributes
     ----------
     vocabulary
-        Symbols, or labels: `new` puts a new head on, for what is in the training set; `extend` keeps the head of a fine-tuned
-        model and adds what it lacks; `keep` leaves it as it is.
+        Symbols, or labels, of a model with a head: `new` puts a new head on, for what is in the training set; `extend` keeps the
+        head of a fine-tuned model and adds what it lacks; `keep` leaves it as it is.
     head, head_hidden_size, head_dropout, weighted_layer_sum
         Of a new head.
+    decoder
+        Of a model that has one (task seq2seq): `frozen` lets only its encoder train.
     """
 
     path: str
     train: Trains = "head"
+    decoder: Literal["trained", "frozen"] = "trained"
     vocabulary: Literal["new", "extend", "keep"] = "new"
     head: Literal["linear", "blstm"] = "linear"
     head_hidden_size: Annotated[int, Field(ge=1)] = 320
@@ -65,9 +69,22 @@ class ModelSection(_Section):
 
 
 class WhisperSection(_Section):
-    """How Whisper's encoder treats audio shorter than its 30 s window."""
+    """What is peculiar to Whisper.
 
-    context: Literal["adaptive"] = "adaptive"
+    Attributes
+    ----------
+    context
+        `adaptive`: the encoder works on the audio there is; `stock`: on 30 s, whatever there is (task seq2seq only).
+    language
+        ISO code of what is spoken, for a multilingual model with its decoder.
+    timed_share
+        Of the training utterances, whose text is learned with the times of its beginning and end, so that the decoder does not
+        forget times.
+    """
+
+    context: Literal["adaptive", "stock"] = "adaptive"
+    language: str | None = None
+    timed_share: Probability = 0.0
 
 
 class DataSection(_Section):
@@ -81,7 +98,7 @@ class DataSection(_Section):
     groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
     on_bad_row: Literal["error", "skip"] = "error"
     split_by: Literal["speaker", "call", "id"] | None = None
-    normaliser: Literal["basic", "none"] = "basic"
+    normaliser: Literal["basic", "english", "none"] = "basic"
 
 
 class StoreSection(_Section):
@@ -190,10 +207,10 @@ class Recipe(_Section):
     Attributes
     ----------
     task
-        `ctc` learns text, `classification` learns labels.
+        `ctc` and `seq2seq` learn text, with a head of its own or with the pretrained decoder; `classification` learns labels.
     """
 
-    task: Literal["ctc", "classification"]
+    task: Literal["ctc", "classification", "seq2seq"]
     model: ModelSection
     data: DataSection
     whisper: WhisperSection = Field(default_factory=WhisperSection)
@@ -209,13 +226,23 @@ class Recipe(_Section):
     def _head_fits_task(cls, model: ModelSection, info: Any) -> ModelSection:
         if info.data.get("task") == "classification" and model.head == "blstm":
             raise ValueError("a blstm head is for task ctc; use head: linear for classification")
-        if info.data.get("task") == "ctc" and model.weighted_layer_sum:
+        if info.data.get("task") != "classification" and model.weighted_layer_sum:
             raise ValueError("a weighted layer sum is for task classification")
         of_new_heads = ("head", "head_hidden_size", "head_dropout", "weighted_layer_sum")
         given = [name for name in of_new_heads if getattr(model, name) != type(model).model_fields[name].default]
         if model.vocabulary != "new" and given:
             raise ValueError(f"{', '.join(given)}: of a new head only, but vocabulary is {model.vocabulary}")
+        if info.data.get("task") == "seq2seq" and (given or model.vocabulary != "new"):
+            raise ValueError("vocabulary and the shape of the head are for tasks ctc and classification")
         return model
+
+    @field_validator("whisper")
+    @classmethod
+    def _whisper_fits_task(cls, whisper: WhisperSection, info: Any) -> WhisperSection:
+        given = [name for name, own in type(whisper).model_fields.items() if getattr(whisper, name) != own.default]
+        if given and info.data.get("task", "seq2seq") != "seq2seq":
+            raise ValueError(f"{', '.join(given)}: for task seq2seq only")
+        return whisper
 
     def stages(self) -> list[StageSection]:
         """Give the stages to run, every value filled in."""
@@ -311,7 +338,7 @@ def _explain(detail: Any) -> str:
     if "learning_curve" in location:
         return f"  {name}: found {detail['input']!r}, expected whole per cents from 1 to 100, such as 10,30,100"
     if detail["type"] == "string_pattern_mismatch":
-        return f"  {name}: found {detail['input']!r}, expected head, top:N, encoder, lora:R or all"
+        return f"  {name}: found {detail['input']!r}, expected head, decoder, top:N, encoder, lora:R or all"
     return f"  {name}: found {detail['input']!r}: {detail['msg']}"
 
 

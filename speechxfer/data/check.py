@@ -11,7 +11,7 @@ from speechxfer.data.manifest import Manifest, missing_column
 from speechxfer.data.text import normalise
 from speechxfer.errors import AudioError, DataError, Problem
 
-TARGET_COLUMN = {"ctc": "text", "classification": "label"}
+TARGET_COLUMN = {"ctc": "text", "seq2seq": "text", "classification": "label"}
 
 
 def check_sets(
@@ -105,7 +105,7 @@ def _problems(
             if first != row:
                 yield manifest.problem(row, f"id {utterance.id!r} stands already on line {manifest.lines[first]}")
         value = manifest.columns[target][row] if target and target in manifest.columns else None
-        if value is not None and not (normalise(value, normaliser) if task == "ctc" else value.strip()):
+        if value is not None and not (normalise(value, normaliser) if target == "text" else value.strip()):
             yield manifest.problem(row, f"{target} is {value!r}, which leaves nothing to learn")
         info = infos[str(utterance.audio)]
         if isinstance(info, AudioError):

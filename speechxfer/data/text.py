@@ -9,6 +9,8 @@ _APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "`": 
 # Not `\w`, which leaves out combining marks.
 _LOOSE_APOSTROPHE = re.compile(r"(?<![^\s'])'+|'+(?![^\s'])")
 _ZERO_WIDTH_SPACE = "\u200b"
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_DIGIT = re.compile("[0-9]")
 
 
 def normalise(text: str, normaliser: str) -> str:
@@ -21,6 +23,7 @@ def normalise(text: str, normaliser: str) -> str:
     normaliser
         `basic`: Unicode NFC, lower case, apostrophes kept inside words, all other punctuation and symbols become spaces;
         letters, combining marks and digits of every script stay; joiners, soft hyphens and marks of direction vanish.
+        `english`: as `basic`, and digits become English words, one by one.
         `none`: NFC and single spaces only.
 
     Returns
@@ -28,10 +31,12 @@ def normalise(text: str, normaliser: str) -> str:
     str
         With single spaces between words and none at the ends.
     """
-    if normaliser == "basic":
+    if normaliser != "none":
         text = "".join(character for character in text if not _is_invisible(character))
     text = unicodedata.normalize("NFC", text)
-    if normaliser == "basic":
+    if normaliser == "english":
+        text = _DIGIT.sub(lambda digit: f" {_DIGITS[int(digit[0])]} ", text)
+    if normaliser != "none":
         text = unicodedata.normalize("NFC", text.lower()).translate(_APOSTROPHES)
         text = "".join(character if _is_word_part(character) else " " for character in text)
         text = _LOOSE_APOSTROPHE.sub(" ", text)

@@ -22,9 +22,11 @@ _PUBLIC = {
     "frames_needed": "speechxfer.decoding.alignment",
     "greedy": "speechxfer.decoding.ctc",
     "join_overlapping": "speechxfer.decoding.ctc",
+    "join_written": "speechxfer.decoding.seq2seq",
     "make_decoder": "speechxfer.decoding.decoder",
     "read_hotwords": "speechxfer.decoding.hotwords",
     "recognise": "speechxfer.decoding.recognition",
+    "write": "speechxfer.decoding.seq2seq",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from speechxfer.decoding.recognition import classify as classify
     from speechxfer.decoding.recognition import ctc_log_probs as ctc_log_probs
     from speechxfer.decoding.recognition import recognise as recognise
+    from speechxfer.decoding.seq2seq import join_written as join_written
+    from speechxfer.decoding.seq2seq import write as write
     from speechxfer.decoding.spotting import HotwordDecoder as HotwordDecoder
 
 

@@ -20,12 +20,13 @@ from speechxfer.decoding import (
     fit_calibration,
     make_decoder,
     recognise,
+    write,
 )
 from speechxfer.evaluation.groups import GroupSpec, group_rows
 from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, right_words, total, word_errors
 from speechxfer.evaluation.significance import bootstrap_interval
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SpeechModel, SplitModel, for_inference, load_model, suitable_batch_seconds
+from speechxfer.models import Features, SpeechModel, SplitModel, for_inference, load_model, suitable_batch_seconds
 from speechxfer.transcript import Segment
 
 
@@ -87,7 +88,7 @@ class SetScores:
     manifest
         The utterances that were scored: without those left out.
     blank_share
-        Share of blank frames of a CTC model; 0 for a classifier.
+        Share of blank frames of a CTC model; 0 for others.
     words
         Of each recognised word its confidence, and whether it is right; empty where no intervals were asked for.
     """
@@ -217,13 +218,9 @@ def score_set(
     features = source.features(as_items(manifest))
     targets = manifest.columns[TARGET_COLUMN[speech_model.task]]
     blocks = _blocks(manifest)
-    if speech_model.task == "ctc":
-        assert speech_model.vocabulary is not None
-        recognised = recognise(split, features, speech_model.vocabulary, precision, decoder=decoder)
-        heard = [calibrate_segment(item.segment, speech_model.calibration) for item in recognised]
+    if speech_model.writes:
+        heard, blank = _heard(split, features, speech_model, precision, decoder)
         answers = [segment.text for segment in heard]
-        frames = [item.input_length for item in features]
-        blank = float(np.average([item.blank_share for item in recognised], weights=frames))
         per_row = _TextRows(targets, answers, speech_model.normaliser)
         words = _words(heard, *per_row.compared()) if intervals else ()
     else:
@@ -247,6 +244,21 @@ def score_set(
     return SetScores(scores, answers, rows, manifest, blank, words)
 
 
+def _heard(
+    split: SplitModel, features: Sequence[Features], speech_model: SpeechModel, precision: str, decoder: Decoder | None
+) -> tuple[list[Segment], float]:
+    """Give what was heard in each utterance, and the share of blank frames of a CTC model."""
+    if speech_model.tokens:
+        segments, blank = write(split, features, speech_model.tokens, precision), 0.0
+    else:
+        assert speech_model.vocabulary is not None
+        recognised = recognise(split, features, speech_model.vocabulary, precision, decoder=decoder)
+        segments = [item.segment for item in recognised]
+        frames = [item.input_length for item in features]
+        blank = float(np.average([item.blank_share for item in recognised], weights=frames))
+    return [calibrate_segment(segment, speech_model.calibration) for segment in segments], blank
+
+
 def _words(heard: Sequence[Segment], references: Sequence[str], answers: Sequence[str]) -> tuple[tuple[float, bool], ...]:
     """Give the confidence of each word, and whether it is right; a row whose words the normaliser changed is left out."""
     found: list[tuple[float, bool]] = []
@@ -264,7 +276,7 @@ def _blocks(manifest: Manifest) -> list[str]:
 
 
 class _TextRows:
-    """Errors of each row of a CTC set."""
+    """Errors of each row of a set with texts."""
 
     measure = "wer"
 

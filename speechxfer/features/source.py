@@ -90,7 +90,7 @@ class FeatureSource:
         with ThreadPoolExecutor(_THREADS) as pool:  # a store on disk looks into the audio
             distinct = dict(zip(pool.map(self._key, items), items, strict=True))
         ordered = [distinct[key] for key in sorted(distinct)]
-        for rows in plan_batches([item.seconds for item in ordered], self._batch_seconds):
+        for rows in plan_batches(self._seconds(ordered), self._batch_seconds):
             group = [ordered[row] for row in rows]
             self._plan_group({self._key(item): item for item in group})
 
@@ -126,6 +126,9 @@ class FeatureSource:
         else:
             self._fleeting |= {key for key in sizes if key not in self._store}
 
+    def _seconds(self, items: Sequence[Item]) -> list[float]:
+        return [self._frontend.seconds_computed(item.seconds) for item in items]
+
     def _num_bytes(self, item: Item) -> int:
         """Give the size of an item's features in the store, to a frame."""
         assert self._store is not None
@@ -150,7 +153,7 @@ class FeatureSource:
     def features(self, items: Sequence[Item]) -> list[Features]:
         """Give the features of items in their order."""
         if self._store is None:
-            planned = plan_batches([item.seconds for item in items], self._batch_seconds)
+            planned = plan_batches(self._seconds(items), self._batch_seconds)
             in_order = dict(
                 pair
                 for rows, features in zip(planned, self._each([[items[row] for row in rows] for rows in planned]), strict=True)

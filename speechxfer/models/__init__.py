@@ -11,28 +11,33 @@ _PUBLIC = {
     "choose_device": "speechxfer.models.compute",
     "choose_precision": "speechxfer.models.compute",
     "Adapter": "speechxfer.models.lora",
-    "Cut": "speechxfer.models.split",
+    "Cut": "speechxfer.models.cut",
     "EncoderHeadConfig": "speechxfer.models.encoder_head",
     "EncoderHeadModel": "speechxfer.models.encoder_head",
-    "FeatureBatch": "speechxfer.models.split",
-    "Features": "speechxfer.models.split",
+    "FeatureBatch": "speechxfer.models.features",
+    "Features": "speechxfer.models.features",
     "Frontend": "speechxfer.models.frontend",
     "PooledClassificationHead": "speechxfer.models.heads",
     "SpeechModel": "speechxfer.models.save_load",
     "SplitModel": "speechxfer.models.split",
-    "collate": "speechxfer.models.split",
+    "collate": "speechxfer.models.features",
+    "Tokens": "speechxfer.models.tokens",
+    "TokenTarget": "speechxfer.models.tokens",
     "describe_trainable": "speechxfer.models.freeze",
+    "encoder_of": "speechxfer.models.cut",
     "extend_labels": "speechxfer.models.surgery",
     "extend_vocabulary": "speechxfer.models.surgery",
     "for_inference": "speechxfer.models.inference",
     "has_head": "speechxfer.models.save_load",
     "inject_lora": "speechxfer.models.lora",
+    "layers_of_decoder": "speechxfer.models.whisper",
     "load_model": "speechxfer.models.save_load",
     "merge_lora": "speechxfer.models.lora",
     "new_head": "speechxfer.models.save_load",
     "save_head": "speechxfer.models.lora",
     "set_trainable": "speechxfer.models.freeze",
     "suitable_batch_seconds": "speechxfer.models.compute",
+    "with_random_weights": "speechxfer.models.save_load",
     "write_tensors": "speechxfer.models.tensor_file",
 }
 
@@ -43,8 +48,13 @@ if TYPE_CHECKING:
     from speechxfer.models.compute import choose_device as choose_device
     from speechxfer.models.compute import choose_precision as choose_precision
     from speechxfer.models.compute import suitable_batch_seconds as suitable_batch_seconds
+    from speechxfer.models.cut import Cut as Cut
+    from speechxfer.models.cut import encoder_of as encoder_of
     from speechxfer.models.encoder_head import EncoderHeadConfig as EncoderHeadConfig
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
+    from speechxfer.models.features import FeatureBatch as FeatureBatch
+    from speechxfer.models.features import Features as Features
+    from speechxfer.models.features import collate as collate
     from speechxfer.models.freeze import describe_trainable as describe_trainable
     from speechxfer.models.freeze import set_trainable as set_trainable
     from speechxfer.models.frontend import Frontend as Frontend
@@ -59,14 +69,14 @@ if TYPE_CHECKING:
     from speechxfer.models.save_load import has_head as has_head
     from speechxfer.models.save_load import load_model as load_model
     from speechxfer.models.save_load import new_head as new_head
-    from speechxfer.models.split import Cut as Cut
-    from speechxfer.models.split import FeatureBatch as FeatureBatch
-    from speechxfer.models.split import Features as Features
+    from speechxfer.models.save_load import with_random_weights as with_random_weights
     from speechxfer.models.split import SplitModel as SplitModel
-    from speechxfer.models.split import collate as collate
     from speechxfer.models.surgery import extend_labels as extend_labels
     from speechxfer.models.surgery import extend_vocabulary as extend_vocabulary
     from speechxfer.models.tensor_file import write_tensors as write_tensors
+    from speechxfer.models.tokens import Tokens as Tokens
+    from speechxfer.models.tokens import TokenTarget as TokenTarget
+    from speechxfer.models.whisper import layers_of_decoder as layers_of_decoder
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel, WhisperConfig
 from transformers.modeling_outputs import CausalLMOutput, SequenceClassifierOutput
 
+from speechxfer.models.cut import frame_lengths
 from speechxfer.models.heads import BlstmCtcHead, LinearCtcHead, PooledClassificationHead
-from speechxfer.models.split import frame_lengths
 from speechxfer.models.whisper import AdaptiveWhisperEncoder
 
 

@@ -5,31 +5,42 @@ from __future__ import annotations
 from transformers import PreTrainedModel
 
 from speechxfer.errors import ModelError
+from speechxfer.models.cut import decoder_of, encoder_of
 from speechxfer.models.families import Family
 
 
-def set_trainable(model: PreTrainedModel, family: Family, train: str) -> None:
+def set_trainable(model: PreTrainedModel, family: Family, train: str, decoder: str = "trained") -> None:
     """Mark what trains.
 
     Parameters
     ----------
     model
-        The whole model, head included.
+        The whole model, head or decoder included.
     family
         Its entry.
     train
-        `head`; `top:N`: the last N layers, what lies above them and the head; `encoder`: everything above the convolutional
-        stem; `lora:R`: the adapters that `inject_lora` has put in, and the head; `all`.
+        `head`, or `decoder` for a model with one; `top:N`: the last N layers, what lies above them and the head or decoder;
+        `encoder`: everything above the convolutional stem; `lora:R`: the adapters that `inject_lora` has put in, and the head;
+        `all`.
+    decoder
+        `trained`, or `frozen` whatever else trains.
 
     Raises
     ------
     ModelError
-        If the model has fewer layers than asked for, or sums all layers and only some would train.
+        If the model has fewer layers than asked for, no decoder or no head to train, or sums all layers and only some would
+        train.
     """
+    own_decoder = decoder_of(model)
+    if train == "decoder" and not own_decoder:
+        raise ModelError("model.train is decoder, but this model has none; take head")
+    if own_decoder and (train == "head" or (train, decoder) == ("decoder", "frozen")):
+        what = "nothing would train" if train == "decoder" else "a model that writes with a decoder has no head"
+        raise ModelError(f"model.train is {train}, model.decoder {decoder}: {what}; take decoder, top:N, lora:R, encoder or all")
     if train not in ("head", "all") and getattr(model.config, "use_weighted_layer_sum", False):
         # A cut between would part the layers that are summed.
         raise ModelError(f"model.train is {train}, but model.weighted_layer_sum needs head or all")
-    encoder = model.base_model
+    encoder = encoder_of(model)
     layers = list(encoder.get_submodule(family.layers).children())
     model.requires_grad_(True)
     encoder.requires_grad_(train == "all")
@@ -44,20 +55,27 @@ def set_trainable(model: PreTrainedModel, family: Family, train: str) -> None:
         for path in family.stem:
             encoder.get_submodule(path).requires_grad_(False)
     for name, parameter in encoder.named_parameters():
-        if train.startswith("lora:") and ".lora_" in name:
-            parameter.requires_grad_(True)
         if name in family.never_trains:
             parameter.requires_grad_(False)
+    if own_decoder and (decoder == "frozen" or train.startswith("lora:")):
+        own_decoder.requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        if train.startswith("lora:") and ".lora_" in name:
+            parameter.requires_grad_(True)
 
 
 def describe_trainable(model: PreTrainedModel, family: Family) -> list[tuple[str, int, int]]:
     """Give (part, parameters that train, all parameters) for each part of the model in forward order."""
-    encoder, name_of_encoder = model.base_model, model.base_model_prefix
+    decoder = decoder_of(model)
+    encoder, name_of_encoder = encoder_of(model), "encoder" if decoder else model.base_model_prefix
     below, above = family.norms_below_layers(encoder), family.norms_above_layers(encoder)
     layers = [f"{family.layers}.{index}" for index in range(len(list(encoder.get_submodule(family.layers).children())))]
     paths = (*family.stem, *family.above_stem, *below, *layers, *above)
     parts = [(f"{name_of_encoder}.{path}", encoder.get_submodule(path)) for path in paths]
-    parts += [(name, child) for name, child in model.named_children() if name != name_of_encoder]
+    if decoder:
+        parts.append(("decoder", decoder))
+    else:
+        parts += [(name, child) for name, child in model.named_children() if name != name_of_encoder]
     return [
         (name, sum(p.numel() for p in part.parameters() if p.requires_grad), sum(p.numel() for p in part.parameters()))
         for name, part in parts

@@ -29,16 +29,28 @@ class Frontend:
         The model's own feature extractor.
     family
         The model's family.
+    context
+        `adaptive`: as many inputs as there is audio. `stock`: always those of Whisper's window of 30 s.
+
+    Attributes
+    ----------
+    context
+        As given.
+    max_seconds
+        The longest utterance that is taken whole.
     """
 
-    def __init__(self, extractor: WhisperFeatureExtractor | Wav2Vec2FeatureExtractor, family: Family) -> None:
+    def __init__(
+        self, extractor: WhisperFeatureExtractor | Wav2Vec2FeatureExtractor, family: Family, context: str = "adaptive"
+    ) -> None:
         self._extractor = extractor
         self._family = family
+        self.context = context
         self.sampling_rate = int(extractor.sampling_rate)
         self.max_seconds = family.max_seconds
 
     @classmethod
-    def load(cls, directory: Path, family: Family) -> Frontend:
+    def load(cls, directory: Path, family: Family, context: str = "adaptive") -> Frontend:
         """Read `preprocessor_config.json`.
 
         Raises
@@ -47,9 +59,13 @@ class Frontend:
             If it is missing or not readable.
         """
         try:
-            return cls(_EXTRACTORS[family.inputs].from_pretrained(directory, local_files_only=True), family)
+            return cls(_EXTRACTORS[family.inputs].from_pretrained(directory, local_files_only=True), family, context)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{directory}: cannot read preprocessor_config.json: {error}") from None
+
+    def in_context(self, context: str) -> Frontend:
+        """Give the same with another context."""
+        return Frontend(self._extractor, self._family, context)
 
     def save(self, directory: Path) -> None:
         """Write `preprocessor_config.json`."""
@@ -57,7 +73,7 @@ class Frontend:
 
     def settings(self) -> str:
         """Give everything that shapes the inputs, as text."""
-        return f"{self._extractor.to_json_string()}{self._family}"
+        return f"{self._extractor.to_json_string()}{self._family}{self.context}"
 
     def num_inputs(self, num_samples: int) -> int:
         """Give the input positions (mel frames or samples) that this many samples become."""
@@ -65,7 +81,13 @@ class Frontend:
             return max(num_samples, self._family.min_samples)
         return self._num_frames(num_samples) * self._family.samples_per_frame // self._family.samples_per_input
 
+    def seconds_computed(self, seconds: float) -> float:
+        """Give how much audio the model works on for so much."""
+        return self.max_seconds if self.context == "stock" else seconds
+
     def _num_frames(self, num_samples: int) -> int:
+        if self.context == "stock":
+            num_samples = round(self.max_seconds * self.sampling_rate)
         return max(1, -(-num_samples // self._family.samples_per_frame))
 
     def __call__(self, samples: Samples) -> Tensor:

@@ -49,11 +49,18 @@ def save_head(model: PreTrainedModel, directory: Path) -> None:
     write_tensors(directory / "head.safetensors", head, {"format": "pt"})
 
 
-def inject_lora(model: PreTrainedModel, family: Family, rank: int) -> None:
-    """Put adapters of a rank, which start without effect, on the linear layers that the family names."""
+def inject_lora(model: PreTrainedModel, family: Family, rank: int, decoder: str = "trained") -> None:
+    """Put adapters of a rank, which start without effect, on the linear layers that the family names.
+
+    Those of a decoder too, unless it is `frozen`.
+    """
     from peft import LoraConfig, inject_adapter_in_model
 
-    config = LoraConfig(r=rank, lora_alpha=_SCALE * rank, target_modules=list(family.lora_targets))
+    # peft takes a name, a regular expression on the whole path, or a list of last names.
+    names: str | list[str] = list(family.lora_targets)
+    if model.config.is_encoder_decoder and decoder == "frozen":
+        names = rf"encoder\..*\.({'|'.join(family.lora_targets)})"
+    config = LoraConfig(r=rank, lora_alpha=_SCALE * rank, target_modules=names)
     inject_adapter_in_model(config, model.base_model)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,24 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, Wav2Vec2ForCTC, Wav2Vec2ForSequenceClassification
+from transformers import (
+    AutoConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForSequenceClassification,
+    WhisperForConditionalGeneration,
+)
 from transformers.utils import logging as transformers_logging
 
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
+from speechxfer.models.cut import encoder_of, frame_lengths
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
 from speechxfer.models.families import FAMILIES, Family
 from speechxfer.models.frontend import Frontend
-from speechxfer.models.split import frame_lengths
+from speechxfer.models.tokens import Tokens
+from speechxfer.models.whisper import adaptive_whisper
 
 EMBEDDED = "tiny"
 """Names the model that comes with the package, wherever a directory is taken."""
@@ -52,7 +61,7 @@ class SpeechModel:
     frontend
         From samples to inputs.
     task
-        `ctc` or `classification`.
+        `ctc`, `classification` or `seq2seq`.
     vocabulary
         Of a CTC model; None otherwise.
     labels
@@ -61,6 +70,8 @@ class SpeechModel:
         Name of the text normaliser its training texts went through.
     calibration
         Slope and intercept on the log-odds of a word's confidence, found on dev; None for confidences as they are.
+    tokens
+        Of a seq2seq model; None otherwise.
     """
 
     model: PreTrainedModel
@@ -71,6 +82,12 @@ class SpeechModel:
     labels: tuple[str, ...]
     normaliser: str
     calibration: tuple[float, float] | None = None
+    tokens: Tokens | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it answers with text."""
+        return self.task != "classification"
 
     @property
     def is_native(self) -> bool:
@@ -83,12 +100,17 @@ class SpeechModel:
 
     def save(self, directory: Path) -> None:
         """Write a directory that `load_model` and transformers load (see `is_native`)."""
-        self.model.config.speechxfer = {"normaliser": self.normaliser, "calibration": self.calibration}
+        ours = {"normaliser": self.normaliser, "calibration": self.calibration}
+        if self.tokens:
+            ours |= {"context": self.frontend.context, "language": self.tokens.language}
+        self.model.config.speechxfer = ours
         with _no_progress_bar():
             self.model.save_pretrained(directory)
         self.frontend.save(directory)
         if self.vocabulary:
             self.vocabulary.save(directory)
+        if self.tokens:
+            self.tokens.save(directory)
 
 
 def new_head(
@@ -153,7 +175,7 @@ def new_head(
             whole_config = _calm(AutoConfig.for_model(**encoder_config)).to_dict()
             model = EncoderHeadModel(EncoderHeadConfig(encoder=whole_config, task=task, **sizes, **names))
     if not random_encoder:
-        _load_strictly(model.base_model, _encoder_weights(_read_weights(path), family), path)
+        _load_strictly(encoder_of(model), _encoder_weights(_read_weights(path), family), path)
     return SpeechModel(model, family, Frontend.load(path, family), task, vocabulary, tuple(labels), normaliser)
 
 
@@ -177,13 +199,13 @@ def _naming_the_configuration(path: Path) -> Iterator[None]:
 
 def _calm(config: PretrainedConfig) -> PretrainedConfig:
     """Turn off what would skip frozen layers at random, and the native masks: ours act at the cut."""
-    config.layerdrop = 0.0
+    config.layerdrop = config.encoder_layerdrop = config.decoder_layerdrop = 0.0
     config.apply_spec_augment = False
     return config
 
 
 def load_model(directory: str | Path) -> SpeechModel:
-    """Load a model that speechxfer saved.
+    """Load a model that speechxfer saved, or a complete Whisper.
 
     Parameters
     ----------
@@ -201,6 +223,8 @@ def load_model(directory: str | Path) -> SpeechModel:
         If the directory is missing, incomplete, or holds a pretrained model without a head of ours.
     """
     path, config = _read_config(directory)
+    if _class_name(config) == WhisperForConditionalGeneration.__name__:
+        return _load_whisper(path, config)
     if _is_own_pair(config):
         family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
         with _naming_the_configuration(path):
@@ -229,6 +253,38 @@ def load_model(directory: str | Path) -> SpeechModel:
     )
 
 
+def _load_whisper(path: Path, config: dict[str, Any]) -> SpeechModel:
+    """Load encoder and decoder; one as it was downloaded sees 30 s, and case and punctuation of its text do not count."""
+    family = _family(path, config)
+    with _naming_the_configuration(path):
+        model = adaptive_whisper(_calm(AutoConfig.for_model(**config)))  # type: ignore[arg-type]
+    weights = _read_weights(path)
+    tied: dict[str, str] = dict(model._tied_weights_keys or {})
+    _load_strictly(model, {name: weights[other] for name, other in tied.items() if other in weights} | weights, path)
+    tokens = Tokens.load(path, model.config)
+    model.generation_config = tokens.generation
+    ours = getattr(model.config, "speechxfer", {})
+    return SpeechModel(
+        model.eval(),
+        family,
+        Frontend.load(path, family, ours.get("context", "stock")),
+        "seq2seq",
+        None,
+        (),
+        ours.get("normaliser", "basic" if tokens.is_multilingual else "english"),
+        tuple(found) if (found := ours.get("calibration")) else None,
+        replace(tokens, language=ours.get("language")),
+    )
+
+
+def with_random_weights(speech_model: SpeechModel) -> SpeechModel:
+    """Give the same shape with weights drawn anew: the control that shows what transfer is worth."""
+    make: Any = adaptive_whisper if speech_model.tokens else type(speech_model.model)
+    model = make(speech_model.model.config)
+    model.generation_config = speech_model.model.generation_config
+    return replace(speech_model, model=model)
+
+
 def has_head(directory: str | Path) -> bool:
     """Tell a model that `load_model` loads from a pretrained one, on which `new_head` puts a head.
 
@@ -248,7 +304,8 @@ def has_head(directory: str | Path) -> bool:
         If the directory or its configuration cannot be read.
     """
     _, config = _read_config(directory)
-    return _is_own_pair(config) or _class_name(config) in _NATIVE_BY_NAME
+    complete = {*_NATIVE_BY_NAME, WhisperForConditionalGeneration.__name__}
+    return _is_own_pair(config) or _class_name(config) in complete
 
 
 def _is_own_pair(config: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """The found cut: a model in two halves, neither of which rewrites the family's own forward.
 
     prefix: inputs (log-mel or waveform, padded) -> `Features` per utterance, frozen, computed once
-    suffix: features (padded) -> logits, what trains
+    suffix: features (padded), and for a model with a decoder the tokens before -> logits, what trains
 
 Below the cut nothing trains. Whatever trains is found from `requires_grad`, on the order of the forward pass.
 """
@@ -9,92 +9,21 @@ Below the cut nothing trains. Whatever trains is found from `requires_grad`, on 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
+from speechxfer.models.cut import decoder_of, encoder_of, find_cut, forward_order, frame_lengths
 from speechxfer.models.families import Family
+from speechxfer.models.features import FeatureBatch, Features
 from speechxfer.models.heads import PooledClassificationHead
 from speechxfer.models.padding import in_equal_lengths, sees_padding
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where the model is cut: before everything (`input`), above the `stem`, before one `layer`, or after the encoder (`end`)."""
-
-    kind: str
-    layer: int = 0
-
-    @property
-    def height(self) -> tuple[int, int]:
-        """Give what orders cuts by how much lies below them."""
-        return ("input", "stem", "layer", "end").index(self.kind), self.layer
-
-    def __str__(self) -> str:
-        """Name the place."""
-        places = {"input": "before the encoder", "stem": "above the convolutional stem", "end": "after the encoder"}
-        return places.get(self.kind, f"before layer {self.layer}")
-
-
-@dataclass(frozen=True)
-class Features:
-    """The prefix's output for one utterance, never padded.
-
-    Attributes
-    ----------
-    frames
-        `[frames, width]` at the cut; for the cut before the encoder the inputs, `[input positions, width]` or `[samples]`; behind
-        the encoder of a model that pools over time the means of the layers it pools, `[layers, width]`.
-    input_length
-        Input positions (mel frames or samples) the utterance had, from which the native forward derives its masks.
-    """
-
-    frames: Tensor
-    input_length: int
-
-    def to(self, dtype: torch.dtype) -> Features:
-        """Give them in another precision."""
-        return Features(self.frames.to(dtype), self.input_length)
-
-
-@dataclass(frozen=True)
-class FeatureBatch:
-    """Features of several utterances, padded with zeros: `[batch, frames, width]`, with true lengths `[batch]`."""
-
-    frames: Tensor
-    lengths: Tensor
-    input_lengths: Tensor
-
-    def rows(self, part: slice) -> FeatureBatch:
-        """Give some of the utterances, no longer padded than these need."""
-        lengths = self.lengths[part]
-        return FeatureBatch(self.frames[part, : int(lengths.max())], lengths, self.input_lengths[part])
-
-    def to(self, device: torch.device) -> FeatureBatch:
-        """Move to a device."""
-        return FeatureBatch(*(part.to(device, non_blocking=True) for part in (self.frames, self.lengths, self.input_lengths)))
-
-
-def collate(features: Sequence[Features]) -> FeatureBatch:
-    """Copy features into one fp32 batch; the originals are never handed to a forward, which writes into its input."""
-    return FeatureBatch(
-        pad_sequence([item.frames.float() for item in features], batch_first=True),
-        torch.tensor([len(item.frames) for item in features]),
-        torch.tensor([item.input_length for item in features]),
-    )
-
-
-def frame_lengths(model: Any, input_lengths: Tensor) -> Tensor:
-    """Give the frames at the head of utterances with so many input positions, both `[batch]`, by the model's own arithmetic."""
-    return model._get_feat_extract_output_lengths(input_lengths)
-
+from speechxfer.models.whisper import attending_to_own_frames
 
 # What a native class keeps in the same configuration as its encoder, though no frozen layer depends on it.
 _OF_THE_HEAD = {
@@ -134,8 +63,8 @@ class SplitModel(nn.Module):
         self._stem_sees_padding = family.inputs == "waveform" and sees_padding(self._stem)
 
     @property
-    def _encoder(self) -> nn.Module:
-        return self.model.base_model
+    def _encoder(self) -> PreTrainedModel:
+        return encoder_of(self.model)
 
     @property
     def _stem(self) -> nn.Module:
@@ -241,11 +170,43 @@ class SplitModel(nn.Module):
                 undo.callback(self._stem.register_forward_hook(stop_behind).remove)
             yield
 
-    def forward(self, features: FeatureBatch) -> Tensor:
-        """Run the suffix: features at the cut to logits (`[batch, frames, vocabulary]` or `[batch, labels]`)."""
+    def forward(self, features: FeatureBatch, decoder_input_ids: Tensor | None = None) -> Tensor:
+        """Run the suffix.
+
+        Parameters
+        ----------
+        features
+            At the cut.
+        decoder_input_ids
+            int64 `[batch, tokens]`, for a model with a decoder.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits: `[batch, frames, vocabulary]`, `[batch, labels]`, or of the next token `[batch, tokens, vocabulary]`.
+        """
+        if decoder_input_ids is None:
+            logits: Tensor = self._run_from_cut(self.model, features).logits
+            return logits
+        encoded = BaseModelOutput(last_hidden_state=self.encode(features))
+        with attending_to_own_frames(self.model, self.frame_lengths(features.input_lengths)):
+            return self.model(encoder_outputs=encoded, decoder_input_ids=decoder_input_ids, use_cache=False).logits
+
+    def encode(self, features: FeatureBatch) -> Tensor:
+        """Run what of the encoder lies above the cut: `[batch, frames, width]`; rows beyond a clip's own length mean nothing."""
+        hidden: Tensor = self._run_from_cut(self._encoder, features).last_hidden_state
+        return hidden
+
+    @contextmanager
+    def attending_to(self, lengths: Tensor) -> Iterator[None]:
+        """For one call, let the decoder attend to each clip's own frames only, of which it has so many, `[batch]`."""
+        with attending_to_own_frames(self.model, lengths):
+            yield
+
+    def _run_from_cut(self, module: nn.Module, features: FeatureBatch) -> Any:
         if self.cut.kind == "input":
             with self._exact_stem(features.input_lengths):
-                return self.model(**self._native_inputs(features.frames, features.input_lengths)).logits
+                return module(**self._native_inputs(features.frames, features.input_lengths))
         longest = int(features.input_lengths.max())
         # Nothing is computed from these: only the mask that the native forward derives from them counts.
         shape_only = features.frames.new_zeros(1).expand(len(features.frames), longest)
@@ -256,17 +217,19 @@ class SplitModel(nn.Module):
             # A mean is a sequence of one frame, which needs no mask.
             native["attention_mask"] = None
         with self._starting_at_cut(features.frames):
-            return self.model(**native).logits
+            return module(**native)
 
     def train_suffix(self) -> None:
         """Put what trains into training mode and everything below the cut into evaluation mode."""
         self.model.train()
-        for _, modules in _forward_order(self.model, self.family):
+        for _, modules in forward_order(self.model, self.family):
             if not any(parameter.requires_grad for module in modules for parameter in module.parameters()):
                 for module in modules:
                     module.eval()
         if self.cut.kind == "end":
             self._encoder.eval()
+        if decoder := decoder_of(self.model):
+            decoder.train(any(parameter.requires_grad for parameter in decoder.parameters()))
 
     def prefix_digest(self) -> str:
         """Give a hash of all weights below the cut and of the configuration that shapes them."""
@@ -283,7 +246,7 @@ class SplitModel(nn.Module):
     def _below_cut(self) -> list[nn.Module]:
         if self.cut.kind == "end":
             return [self._encoder]
-        order = _forward_order(self.model, self.family)
+        order = forward_order(self.model, self.family)
         below = order[: [cut for cut, _ in order].index(self.cut)]
         return [module for _, modules in below for module in modules]
 
@@ -359,29 +322,3 @@ def _zeros(kind: str, hidden: Tensor) -> Callable[..., Any]:
         return {"hidden": zeros, "hidden_pair": (zeros, zeros), "channels_first": zeros.transpose(1, 2)}[kind]
 
     return forward
-
-
-def _forward_order(model: PreTrainedModel, family: Family) -> list[tuple[Cut, list[nn.Module]]]:
-    """Give the encoder's stretches in the order of the forward pass, each with the cut just below it."""
-    encoder = model.base_model
-    layers = list(encoder.get_submodule(family.layers).children())
-
-    def modules(paths: Sequence[str]) -> list[nn.Module]:
-        return [encoder.get_submodule(path) for path in paths]
-
-    order = [(Cut("input"), modules(family.stem))]
-    # Projection and position convolution go with layer 0: whatever trains there, the cut lies above the stem.
-    lowest = Cut("stem") if family.above_stem else Cut("layer", 0)
-    order.append((lowest, [*modules(family.above_stem), *modules(family.norms_below_layers(encoder)), layers[0]]))
-    order += [(Cut("layer", index), [layer]) for index, layer in enumerate(layers[1:], start=1)]
-    # What lies above the last layer never trains without it, so it needs no cut of its own.
-    order[-1][1].extend(modules(family.norms_above_layers(encoder)))
-    return order
-
-
-def find_cut(model: PreTrainedModel, family: Family) -> Cut:
-    """Find the lowest point on the forward path above which something trains."""
-    for cut, modules in _forward_order(model, family):
-        if any(parameter.requires_grad for module in modules for parameter in module.parameters()):
-            return cut
-    return Cut("end")

@@ -22,7 +22,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         If the disk is full or does not take it; what stood at `path` stays.
     """
     beside = path.with_suffix(".part")
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    whole: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        # The format has no tied weights.
+        whole[name] = own.clone() if any(own.data_ptr() == other.data_ptr() for other in whole.values()) else own
     try:
         save_file(whole, beside, dict(metadata))
         with beside.open("rb") as file:

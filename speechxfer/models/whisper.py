@@ -1,17 +1,19 @@
-"""The length-adaptive Whisper encoder: log-mel `[batch, mels, mel frames]` in, hidden states `[batch, frames, width]` out.
+"""Whisper on the frames there are: log-mel `[batch, mels, mel frames]` in, hidden states `[batch, frames, width]` out.
 
 The stock encoder insists on 30 s of mel frames and attends to the silence it is padded with. This one takes the frames there
 are: positions are sliced from the start, and where clips of different length share a batch, the padding is masked as
-attention keys. The cost is then in proportion to the audio.
+attention keys. The cost is then in proportion to the audio. On 30 s it computes what the stock encoder does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import WhisperConfig
+from transformers import PreTrainedModel, WhisperConfig, WhisperForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoder, sinusoids
 
@@ -69,3 +71,41 @@ def _key_mask(attention_mask: Tensor | None) -> Tensor | None:
     if attention_mask is None or bool(attention_mask.all()):
         return None
     return attention_mask[:, ::2].to(torch.bool)[:, None, None, :]
+
+
+def adaptive_whisper(config: WhisperConfig) -> WhisperForConditionalGeneration:
+    """Give a native model with random weights whose encoder takes any length; saved, it is a native model again."""
+    model = WhisperForConditionalGeneration(config)
+    model.model.encoder = AdaptiveWhisperEncoder(config)
+    return model
+
+
+def layers_of_decoder(model: PreTrainedModel) -> Sequence[nn.Module]:
+    """Give the layers, each of which attends to the encoder's frames."""
+    base: Any = model.base_model
+    return list(base.decoder.layers)
+
+
+@contextmanager
+def attending_to_own_frames(model: PreTrainedModel, lengths: Tensor) -> Iterator[None]:
+    """For one call, give the decoder the mask of encoder frames that its own forward does not take.
+
+    Parameters
+    ----------
+    model
+        With a decoder; it may run several rows (beams) in place of each clip, side by side.
+    lengths
+        Encoder frames of each clip, `[batch]`, of hidden states padded to the longest.
+    """
+    longest = int(lengths.max())
+    real = (torch.arange(longest, device=lengths.device) < lengths[:, None])[:, None, None, :]
+
+    def mask(_: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> Any:
+        beams = len(args[0]) // len(real)
+        return args, {**kwargs, "encoder_attention_mask": real.repeat_interleave(beams, dim=0)}
+
+    with ExitStack() as undo:
+        if not bool(real.all()):
+            for layer in layers_of_decoder(model):
+                undo.callback(layer.register_forward_pre_hook(mask, with_kwargs=True).remove)
+        yield

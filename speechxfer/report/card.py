@@ -10,7 +10,11 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from speechxfer.report.schema import MEASURES, with_interval, write_text
 
-_TASKS = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
+_TASKS = {
+    "ctc": "automatic-speech-recognition",
+    "classification": "audio-classification",
+    "seq2seq": "automatic-speech-recognition",
+}
 
 
 def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_data: str, test_data: str) -> None:

@@ -18,7 +18,12 @@ from speechxfer.evaluation import SetScores, compare, evaluate, extrapolate
 from speechxfer.models import SpeechModel, load_model
 from speechxfer.recipe import Recipe
 from speechxfer.training.checkpoints import read_tensors
-from speechxfer.training.preparation import Prepared, model_under_new_head, starts_with_head_only
+from speechxfer.training.preparation import (
+    Prepared,
+    can_do_the_task_before,
+    model_under_new_head,
+    starts_with_head_only,
+)
 from speechxfer.training.run import Run
 from speechxfer.training.stages import train
 
@@ -55,9 +60,13 @@ class StartingPoint:
 
 def starting_point(recipe: Recipe, prepared: Prepared, run: Run) -> StartingPoint | None:
     """Give the pretrained model as it is, where it has a head for the task, else the model as its head-only stage left it."""
-    if recipe.model.vocabulary != "new":
+    if can_do_the_task_before(recipe):
+        before = replace(load_model(recipe.model.path), normaliser=recipe.data.normaliser)
+        if before.tokens:
+            assert prepared.speech_model.tokens
+            before = replace(before, tokens=replace(before.tokens, language=prepared.speech_model.tokens.language))
         grown = model_under_new_head(recipe, prepared.sets)
-        return StartingPoint("pretrained model", load_model(recipe.model.path), grown.model.state_dict())
+        return StartingPoint("pretrained model", before, grown.model.state_dict())
     if starts_with_head_only(recipe):
         weights = read_tensors(run.stage_start(1))
         model = copy.deepcopy(prepared.speech_model.model)
@@ -130,7 +139,7 @@ def learning_curve(recipe: Recipe, prepared: Prepared, whole: dict[str, SetScore
     ]
     twice = extrapolate(minutes, [scores[share]["test"].rows for share in shares], 2 * minutes[-1])
     return {
-        "measure": "wer" if recipe.task == "ctc" else "error",
+        "measure": "error" if recipe.task == "classification" else "wer",
         "test_speakers": len({*whole["test"].rows.blocks}),
         "points": points,
         "twice": twice and {"minutes": round(2 * minutes[-1], 2), "test": twice.error, "test_interval": twice.interval},

@@ -32,8 +32,8 @@ COLLAPSE_ADVICE = (
     "(more epochs, smaller training.batch_seconds), or texts that do not belong to the audio"
 )
 
-Planned = list[list[tuple[int, Item]]]
-"""Batches of (row of the training set, the view of it that is used)."""
+Planned = list[list[tuple[int, int]]]
+"""Batches of (row of the training set, the number of the view of it that is used)."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,21 @@ class TrainingSet:
     views
         For each utterance its views: first those of `data.train`, then those of `data.mix`.
     targets
-        For each utterance its symbol numbers, or its label number.
+        For each utterance, and each of its views, its symbol numbers, its label number, or what its decoder learns.
     num_own
         How many are of `data.train`.
+    seconds_computed
+        How much audio the model works on for so much.
     """
 
     views: Sequence[Sequence[Item]]
-    targets: Sequence[Any]
+    targets: Sequence[Sequence[Any]]
     num_own: int
+    seconds_computed: Callable[[float], float] = float
+
+    def seconds(self, row: int, view: int) -> float:
+        """Give how much audio the model works on for a view."""
+        return self.seconds_computed(self.views[row][view].seconds)
 
 
 @dataclass(frozen=True)
@@ -225,8 +232,9 @@ def _plan_epoch(training_set: TrainingSet, recipe: Recipe, stage: int, epoch: in
     others = range(training_set.num_own, len(training_set.views))
     count = min(len(others), round(training_set.num_own * mix_share / (1 - mix_share)))
     rows = [*range(training_set.num_own), *(random.choice(others, count, replace=False).tolist() if count else [])]
-    chosen = [training_set.views[row][int(random.integers(len(training_set.views[row])))] for row in rows]
-    batches = plan_batches([item.seconds for item in chosen], recipe.training.batch_seconds, (seed, stage, epoch))
+    chosen = [int(random.integers(len(training_set.views[row]))) for row in rows]
+    seconds = [training_set.seconds(row, view) for row, view in zip(rows, chosen, strict=True)]
+    batches = plan_batches(seconds, recipe.training.batch_seconds, (seed, stage, epoch))
     return [[(rows[place], chosen[place]) for place in batch] for batch in batches]
 
 
@@ -245,13 +253,18 @@ def _masked(
     accelerator: Accelerator,
 ) -> Iterator[list[MicroBatch]]:
     """Give the masked batches of each step on the device, with their targets and utterances."""
-    features = source.batches([[item for _, item in batch] for step in steps for batch in step])
+    views, targets = training_set.views, training_set.targets
+    features = source.batches([[views[row][view] for row, view in batch] for step in steps for batch in step])
 
     def masked(batch: FeatureBatch) -> FeatureBatch:
         return mask_features(batch, recipe.augment, split.frame_seconds_at_cut, state.masks).to(accelerator.device)
 
     for step in steps:
         yield [
-            MicroBatch(masked(batch), [training_set.targets[row] for row, _ in rows], [item.utterance for _, item in rows])
-            for rows, batch in zip(step, islice(features, len(step)), strict=True)
+            MicroBatch(
+                masked(batch),
+                [targets[row][view] for row, view in places],
+                [views[row][view].utterance for row, view in places],
+            )
+            for places, batch in zip(step, islice(features, len(step)), strict=True)
         ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from speechxfer.models import SplitModel
+from speechxfer.models import SplitModel, encoder_of
 
 
 def make_optimizer(split: SplitModel, head_rate: float, encoder_rate: float, weight_decay: float) -> AdamW:
@@ -22,7 +22,7 @@ def make_optimizer(split: SplitModel, head_rate: float, encoder_rate: float, wei
     split
         Its `requires_grad` says what trains.
     head_rate, encoder_rate
-        Peak learning rates of the head and of the encoder's layers.
+        Peak learning rates of the head or decoder, and of the encoder's layers.
     weight_decay
         Of matrices; vectors (biases, norms) never decay.
 
@@ -31,7 +31,7 @@ def make_optimizer(split: SplitModel, head_rate: float, encoder_rate: float, wei
     torch.optim.AdamW
         With up to four groups.
     """
-    encoder_ids = {id(parameter) for parameter in split.model.base_model.parameters()}
+    encoder_ids = {id(parameter) for parameter in encoder_of(split.model).parameters()}
     trainable = [parameter for parameter in split.parameters() if parameter.requires_grad]
     groups = []
     for in_encoder, rate in ((False, head_rate), (True, encoder_rate)):
@@ -55,7 +55,7 @@ def make_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> Lamb
 
 
 class StartingPointPull:
-    """Pulls the encoder back to where the stage began (L2-SP), apart from the gradient, as AdamW decays weights.
+    """Pulls what is pretrained back to where the stage began (L2-SP), apart from the gradient, as AdamW decays weights.
 
     X. Li, Y. Grandvalet and F. Davoine, "Explicit inductive bias for transfer learning with convolutional networks", ICML 2018.
 
@@ -71,8 +71,8 @@ class StartingPointPull:
 
     def __init__(self, split: SplitModel, optimizer: AdamW, strength: float) -> None:
         self._strength = strength
-        encoder_ids = {id(parameter) for parameter in split.model.base_model.parameters()} if strength else set()
-        groups = [(group, [p for p in group["params"] if id(p) in encoder_ids]) for group in optimizer.param_groups]
+        pretrained_ids = {id(parameter) for parameter in split.model.base_model.parameters()} if strength else set()
+        groups = [(group, [p for p in group["params"] if id(p) in pretrained_ids]) for group in optimizer.param_groups]
         self._groups = [(group, own, [p.detach().clone() for p in own]) for group, own in groups if own]
 
     @torch.no_grad()

@@ -30,6 +30,7 @@ from speechxfer.models import (
     load_model,
     new_head,
     set_trainable,
+    with_random_weights,
 )
 from speechxfer.recipe import Recipe
 from speechxfer.training.loss import fits
@@ -95,13 +96,18 @@ def prepare(recipe: Recipe) -> Prepared:
 
 
 def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random_encoder: bool = False) -> SpeechModel:
-    """Build the model; vocabulary or labels come from the rows that are trained on, and from the model where they are kept."""
+    """Build the model; vocabulary or labels come from the rows that are trained on, and from the model where they are kept.
+
+    A model that writes with a decoder is taken as it is.
+    """
     trained_on = [sets[name].columns for name in ("train", "mix") if name in sets]
     target = [value for columns in trained_on for value in columns.get(TARGET_COLUMN[recipe.task], [])]
     labels = sorted({label for label in target if label.strip()}) if recipe.task == "classification" else []
     texts = [normalise(text, recipe.data.normaliser) for text in target]
     vocabulary = Vocabulary.from_texts(texts) if recipe.task == "ctc" else None
     torch.manual_seed(recipe.training.seed)
+    if recipe.task == "seq2seq":
+        return _with_decoder(recipe, random_weights=random_encoder)
     if recipe.model.vocabulary != "new":
         return _with_kept_head(recipe, vocabulary, labels, random_weights=random_encoder)
     return new_head(
@@ -123,6 +129,11 @@ def starts_with_head_only(recipe: Recipe) -> bool:
     return len(recipe.stages()) > 1 and recipe.stages()[0].train == "head"
 
 
+def can_do_the_task_before(recipe: Recipe) -> bool:
+    """Tell whether the pretrained model can do the task as it is."""
+    return recipe.task == "seq2seq" or recipe.model.vocabulary != "new"
+
+
 def _with_kept_head(recipe: Recipe, vocabulary: Vocabulary | None, labels: list[str], *, random_weights: bool) -> SpeechModel:
     speech_model = replace(load_model(recipe.model.path), calibration=None)  # it will not be the same model for long
     if speech_model.task != recipe.task:
@@ -133,9 +144,19 @@ def _with_kept_head(recipe: Recipe, vocabulary: Vocabulary | None, labels: list[
         raise ModelError(f"{recipe.model.path}: {what}; set data.normaliser to it, or model.vocabulary to new")
     if recipe.model.vocabulary == "extend":
         speech_model = extend_vocabulary(speech_model, vocabulary.symbols) if vocabulary else extend_labels(speech_model, labels)
-    if random_weights:
-        return replace(speech_model, model=type(speech_model.model)(speech_model.model.config))
-    return speech_model
+    return with_random_weights(speech_model) if random_weights else speech_model
+
+
+def _with_decoder(recipe: Recipe, *, random_weights: bool) -> SpeechModel:
+    speech_model = replace(load_model(recipe.model.path), calibration=None, normaliser=recipe.data.normaliser)
+    if not speech_model.tokens:
+        what = f"a model of task {speech_model.task}, but task seq2seq trains one that writes with a decoder"
+        raise ModelError(f"{recipe.model.path}: {what}, such as a complete Whisper")
+    tokens = replace(speech_model.tokens, language=recipe.whisper.language or speech_model.tokens.language)
+    tokens.prompt()  # complains of a language that it cannot do
+    frontend = speech_model.frontend.in_context(recipe.whisper.context)
+    speech_model = replace(speech_model, tokens=tokens, frontend=frontend)
+    return with_random_weights(speech_model) if random_weights else speech_model
 
 
 def _read_noises(recipe: Recipe) -> tuple[Manifest | None, list[Problem]]:
@@ -161,7 +182,7 @@ def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[
     if recipe.augment.masks and recipe.model.weighted_layer_sum and any(stage.train == "head" for stage in recipe.stages()):
         what = "masks cannot act on the layers' means, which a frozen encoder under model.weighted_layer_sum is reduced to"
         yield Problem("augment", None, f"{what}: turn the masks off, or the sum", skippable=False)
-    if recipe.data.guard and recipe.model.vocabulary == "new" and not starts_with_head_only(recipe):
+    if recipe.data.guard and not can_do_the_task_before(recipe) and not starts_with_head_only(recipe):
         what = (
             "nothing to compare the result with: the pretrained model has no head for the task. Let a first stage train the head"
         )
@@ -171,7 +192,7 @@ def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[
     for train in dict.fromkeys(stage.train for stage in recipe.stages()) if speech_model else ():
         assert speech_model and train
         try:
-            set_trainable(speech_model.model, speech_model.family, train)
+            set_trainable(speech_model.model, speech_model.family, train, recipe.model.decoder)
         except ModelError as error:
             yield Problem("", None, str(error), skippable=False)
 
@@ -189,6 +210,12 @@ def _misfits(recipe: Recipe, manifest: Manifest, speech_model: SpeechModel) -> I
             frames = speech_model.num_frames(math.floor(item.seconds / max(speeds) * frontend.sampling_rate))
             if not fits(frames, numbers):
                 yield manifest.problem(row, f"{len(numbers)} symbols of text do not fit into {frames} frames of audio")
+        if tokens := speech_model.tokens:
+            target = tokens.target(normalise(item.utterance.text or "", speech_model.normaliser), item.seconds)
+            length = len(target.prompt) + len(target.answer)
+            if length > tokens.max_length:
+                what = f"{length} tokens of text, but this decoder takes {tokens.max_length} at most"
+                yield manifest.problem(row, f"{what}: give start and end of shorter stretches")
 
 
 def _labels_that_cannot_be_learned(manifest: Manifest, speech_model: SpeechModel) -> Iterator[Problem]:
@@ -206,6 +233,8 @@ def _unknown_targets(sets: Mapping[str, Manifest], speech_model: SpeechModel) ->
         if speech_model.vocabulary:
             counts = speech_model.vocabulary.unknown(normalise(text, speech_model.normaliser) for text in values)
             unknown = [f"{symbol!r} ({count})" for symbol, count in counts.most_common(10)]
+        elif speech_model.tokens:
+            unknown = []  # its tokens spell everything
         else:
             unknown = sorted({repr(label) for label in values} - {repr(label) for label in speech_model.labels})
         if unknown:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -120,8 +121,8 @@ def split_for_stage(recipe: Recipe, number: int, speech_model: SpeechModel) -> S
     if train.startswith("lora:"):
         # The random matrices must not depend on what was drawn before, which a resumed process has not drawn.
         seed_generators(recipe.training.seed, number, 0, 3)
-        inject_lora(speech_model.model, speech_model.family, int(train.removeprefix("lora:")))
-    set_trainable(speech_model.model, speech_model.family, train)
+        inject_lora(speech_model.model, speech_model.family, int(train.removeprefix("lora:")), recipe.model.decoder)
+    set_trainable(speech_model.model, speech_model.family, train, recipe.model.decoder)
     return SplitModel(speech_model.model, speech_model.family, masked=recipe.augment.masks)
 
 
@@ -193,12 +194,13 @@ def make_training_set(
     """Give own utterances in all views; those of `data.mix`, of which there are many, in one view each, the views in turn."""
     per_view = _views(sets["train"], recipe.augment.views, augmenter)
     views: list[Sequence[Item]] = list(zip(*per_view, strict=True))
-    targets = _targets(sets["train"], speech_model)
+    targets = _targets(recipe, sets["train"], views, speech_model)
     if "mix" in sets:
         mixed = _views(sets["mix"], recipe.augment.views, augmenter)
-        views += [[mixed[row % len(mixed)][row]] for row in range(len(sets["mix"]))]
-        targets += _targets(sets["mix"], speech_model)
-    return TrainingSet(views, targets, len(sets["train"]))
+        more: list[Sequence[Item]] = [[mixed[row % len(mixed)][row]] for row in range(len(sets["mix"]))]
+        targets += _targets(recipe, sets["mix"], more, speech_model)
+        views += more
+    return TrainingSet(views, targets, len(sets["train"]), speech_model.frontend.seconds_computed)
 
 
 def _views(manifest: Manifest, count: int, augmenter: WaveformAugmenter) -> list[list[Item]]:
@@ -228,12 +230,24 @@ def make_accelerator(recipe: Recipe, directory: Path) -> Accelerator:
     return accelerator
 
 
-def _targets(manifest: Manifest, speech_model: SpeechModel) -> list[Any]:
+def _targets(
+    recipe: Recipe, manifest: Manifest, views: Sequence[Sequence[Item]], speech_model: SpeechModel
+) -> list[Sequence[Any]]:
+    """Give what is to be learned from each utterance, in each of its views."""
     values = manifest.columns[TARGET_COLUMN[speech_model.task]]
+    if not speech_model.writes:
+        numbers = {label: number for number, label in enumerate(speech_model.labels)}
+        return [[numbers[label]] * len(own) for label, own in zip(values, views, strict=True)]
+    texts = [normalise(text, speech_model.normaliser) for text in values]
     if speech_model.vocabulary:
-        return [speech_model.vocabulary.encode(normalise(text, speech_model.normaliser)) for text in values]
-    numbers = {label: number for number, label in enumerate(speech_model.labels)}
-    return [numbers[label] for label in values]
+        return [[speech_model.vocabulary.encode(text)] * len(own) for text, own in zip(texts, views, strict=True)]
+    tokens = speech_model.tokens
+    assert tokens
+    is_timed = np.random.default_rng(recipe.training.seed).random(len(texts)) < recipe.whisper.timed_share
+    return [
+        [tokens.target(text, item.seconds if timed else None) for item in own]
+        for text, own, timed in zip(texts, views, is_timed, strict=True)
+    ]
 
 
 def _standardise_head(split: SplitModel, source: FeatureSource, train: Manifest) -> None:

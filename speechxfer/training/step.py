@@ -16,7 +16,7 @@ from speechxfer.data import Utterance
 from speechxfer.errors import TrainingError
 from speechxfer.models import FeatureBatch
 from speechxfer.recipe import Recipe
-from speechxfer.training.loss import classification_losses, ctc_losses
+from speechxfer.training.loss import classification_losses, ctc_losses, seq2seq_losses, teacher_forcing
 from speechxfer.training.run import Run
 
 
@@ -101,11 +101,15 @@ class Stepper:
         return total / count
 
     def _losses(self, part: MicroBatch) -> Tensor:
+        smoothing = self._recipe.training.label_smoothing
+        if self._recipe.task == "seq2seq":
+            given, expected = (ids.to(part.features.frames.device) for ids in teacher_forcing(part.targets))
+            return seq2seq_losses(self._model(part.features, given), expected, smoothing)
         logits = self._model(part.features)
         if self._recipe.task == "ctc":
             split = self._accelerator.unwrap_model(self._model)
             return ctc_losses(logits, split.frame_lengths(part.features.input_lengths), part.targets)
-        return classification_losses(logits, part.targets, self._recipe.training.label_smoothing)
+        return classification_losses(logits, part.targets, smoothing)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

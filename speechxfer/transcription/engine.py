@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,7 +21,9 @@ from speechxfer.decoding import (
     classify,
     ctc_log_probs,
     join_overlapping,
+    join_written,
     make_decoder,
+    write,
 )
 from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
@@ -34,10 +36,12 @@ from speechxfer.transcription.segments import OVERLAP_SECONDS, Stretch
 _LOAD_SECONDS = 240.0  # of speech that is read before it is sorted by length and decoded
 Made = TypeVar("Made")
 _Event = tuple[AudioSource, Stretch | Ending]
+_Answer = Tensor | Segment
+"""Of a stretch: log-probabilities `[frames, vocabulary]`, probabilities `[labels]`, or what a decoder wrote."""
 
 
 class Transcriber:
-    """Turns audio into text (CTC) or into labels (classification).
+    """Turns audio into text (CTC, seq2seq) or into labels (classification).
 
     Parameters
     ----------
@@ -179,7 +183,7 @@ class Transcriber:
 
     def _answered(
         self, recordings: Iterable[AudioSource], progress: Callable[[float], None] | None = None
-    ) -> Iterator[tuple[AudioSource, Stretch | Ending, Tensor]]:
+    ) -> Iterator[tuple[AudioSource, Stretch | Ending, _Answer]]:
         """Give what is found in the recordings, in order, and with each stretch what the model says of it."""
         events, nothing = self._events(recordings), torch.zeros(0)
         with ThreadPoolExecutor(1) as pool:
@@ -196,11 +200,10 @@ class Transcriber:
     def _events(self, recordings: Iterable[AudioSource]) -> Iterator[_Event]:
         longest = self.model.frontend.max_seconds
         for recording in recordings:
-            found = read_stretches(recording, self._channels, longest, find_speech=bool(self.model.vocabulary))
+            found = read_stretches(recording, self._channels, longest, find_speech=self.model.writes)
             yield from ((recording, event) for event in found)
 
-    def _recognise(self, stretches: Sequence[Stretch]) -> Sequence[Tensor]:
-        """Give log-probabilities `[frames, vocabulary]` of each stretch, or the probabilities `[labels]`."""
+    def _recognise(self, stretches: Sequence[Stretch]) -> Sequence[_Answer]:
         if not stretches:
             return []
         items = [
@@ -210,17 +213,21 @@ class Transcriber:
         features = self._source.features(items)
         if self.model.vocabulary:
             return ctc_log_probs(self._split, features, self._precision)
+        if self.model.tokens:
+            return write(self._split, features, self.model.tokens, self._precision, times=True)
         return [*classify(self._split, features, self._precision)]
 
     def _piece(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Piece:
         """Join stretches that overlap."""
         return Piece(stretches[0].start, join_overlapping(answers, round(OVERLAP_SECONDS / self._split.frame_seconds)))
 
-    def _segment(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Segment:
+    def _segment(self, stretches: Sequence[Stretch], answers: Sequence[Any]) -> Segment:
         first, last = stretches[0], stretches[-1]
-        if self._decode:
-            log_probs = self._piece(stretches, answers).log_probs
-            heard = self._decode(log_probs, self._split.frame_seconds)
+        if self.model.writes:
+            if self._decode:
+                heard = self._decode(self._piece(stretches, answers).log_probs, self._split.frame_seconds)
+            else:
+                heard = join_written(answers, [stretch.start - first.start for stretch in stretches], OVERLAP_SECONDS)
             segment = calibrate_segment(heard, self.model.calibration).later(first.start)
         else:
             confidence, number = answers[0].max(dim=-1)
@@ -233,12 +240,12 @@ class Transcriber:
 class _Gathered(Generic[Made]):
     """Makes one thing of each stretch, or of several that overlap, of one recording after the other."""
 
-    def __init__(self, make: Callable[[Sequence[Stretch], Sequence[Tensor]], Made]) -> None:
+    def __init__(self, make: Callable[[Sequence[Stretch], Sequence[Any]], Made]) -> None:
         self._make = make
         self._made: list[Made] = []
-        self._open: dict[int, list[tuple[Stretch, Tensor]]] = {}  # per channel, what the next stretch may continue
+        self._open: dict[int, list[tuple[Stretch, _Answer]]] = {}  # per channel, what the next stretch may continue
 
-    def add(self, stretch: Stretch, answer: Tensor) -> None:
+    def add(self, stretch: Stretch, answer: _Answer) -> None:
         if not stretch.continues:
             self._close(stretch.channel)
         self._open.setdefault(stretch.channel, []).append((stretch, answer))

@@ -7,7 +7,7 @@ import torch
 
 from speechxfer.errors import ModelError
 from speechxfer.models import choose_precision, collate, for_inference, new_head
-from speechxfer.models.split import Features
+from speechxfer.models.features import Features
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""Features of one utterance in, padded batches out: what flows from a prefix, by way of a store, to a suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+
+@dataclass(frozen=True)
+class Features:
+    """The prefix's output for one utterance, never padded.
+
+    Attributes
+    ----------
+    frames
+        `[frames, width]` at the cut; for the cut before the encoder the inputs, `[input positions, width]` or `[samples]`; behind
+        the encoder of a model that pools over time the means of the layers it pools, `[layers, width]`.
+    input_length
+        Input positions (mel frames or samples) the utterance had, from which the native forward derives its masks.
+    """
+
+    frames: Tensor
+    input_length: int
+
+    def to(self, dtype: torch.dtype) -> Features:
+        """Give them in another precision."""
+        return Features(self.frames.to(dtype), self.input_length)
+
+
+@dataclass(frozen=True)
+class FeatureBatch:
+    """Features of several utterances, padded with zeros: `[batch, frames, width]`, with true lengths `[batch]`."""
+
+    frames: Tensor
+    lengths: Tensor
+    input_lengths: Tensor
+
+    def rows(self, part: slice) -> FeatureBatch:
+        """Give some of the utterances, no longer padded than these need."""
+        lengths = self.lengths[part]
+        return FeatureBatch(self.frames[part, : int(lengths.max())], lengths, self.input_lengths[part])
+
+    def to(self, device: torch.device) -> FeatureBatch:
+        """Move to a device."""
+        return FeatureBatch(*(part.to(device, non_blocking=True) for part in (self.frames, self.lengths, self.input_lengths)))
+
+
+def collate(features: Sequence[Features]) -> FeatureBatch:
+    """Copy features into one fp32 batch; the originals are never handed to a forward, which writes into its input."""
+    return FeatureBatch(
+        pad_sequence([item.frames.float() for item in features], batch_first=True),
+        torch.tensor([len(item.frames) for item in features]),
+        torch.tensor([item.input_length for item in features]),
+    )

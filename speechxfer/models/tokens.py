@@ -1,0 +1,151 @@
+"""The text side of Whisper: text in, tokens that its decoder is given and should answer out, and back.
+
+An answer begins behind a prompt, which names language and task and says whether times are wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
+
+from speechxfer.errors import ModelError
+
+_TIME_STEP = 0.02  # seconds between two timestamp tokens
+
+
+class TokenTarget(NamedTuple):
+    """What a decoder is given, and what it should answer, the end token last."""
+
+    prompt: list[int]
+    answer: list[int]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer with its special tokens.
+
+    Attributes
+    ----------
+    tokenizer
+        Whisper's.
+    generation
+        The numbers of special tokens, and which tokens are never written.
+    max_length
+        Tokens the decoder has positions for, prompt and end token included.
+    language
+        ISO code, for a multilingual model; None lets it find out.
+    """
+
+    tokenizer: Any
+    generation: GenerationConfig
+    max_length: int
+    language: str | None = None
+
+    @classmethod
+    def load(cls, directory: Path, config: WhisperConfig) -> Tokens:
+        """Read tokenizer and generation settings.
+
+        Raises
+        ------
+        ModelError
+            If a file is missing or not readable.
+        """
+        for name in ("tokenizer.json", "generation_config.json"):
+            if not (directory / name).is_file():
+                raise ModelError(f"{directory}: {name} is missing, without which the decoder cannot write")
+        try:
+            tokenizer = WhisperTokenizer.from_pretrained(directory, local_files_only=True)
+            generation = GenerationConfig.from_pretrained(directory, local_files_only=True)
+        except Exception as error:  # the tokenizers library raises what it likes for a broken file
+            raise ModelError(f"{directory}: cannot read tokenizer.json or generation_config.json: {error}") from None
+        return cls(tokenizer, generation, config.max_target_positions)
+
+    def save(self, directory: Path) -> None:
+        """Write the tokenizer's files; the model itself writes its generation settings."""
+        self.tokenizer.save_pretrained(directory)
+
+    @property
+    def is_multilingual(self) -> bool:
+        """Whether the prompt names a language."""
+        return bool(getattr(self.generation, "is_multilingual", False))
+
+    @property
+    def languages(self) -> dict[str, int]:
+        """The languages it knows, each with its token."""
+        known: dict[str, int] = getattr(self.generation, "lang_to_id", None) or {}
+        return {name.strip("<|>"): number for name, number in known.items()}
+
+    @property
+    def start(self) -> int:
+        """The token every prompt begins with."""
+        return int(self.generation.decoder_start_token_id)
+
+    @property
+    def end(self) -> int:
+        """The token every answer ends with."""
+        end: Any = self.generation.eos_token_id
+        return int(end[0] if isinstance(end, list) else end)
+
+    @property
+    def first_time(self) -> int:
+        """The token of time 0; those of later times follow."""
+        return int(self.generation.no_timestamps_token_id) + 1  # type: ignore[attr-defined]
+
+    def prompt(self, language: str | None = None, *, timed: bool = False) -> list[int]:
+        """Give what stands before an answer.
+
+        Parameters
+        ----------
+        language
+            ISO code; None is the model's own.
+        timed
+            Whether the answer holds times.
+
+        Raises
+        ------
+        ModelError
+            If the model is multilingual and no language is given, or it does not know it.
+        """
+        prompt = [self.start]
+        if self.is_multilingual:
+            language = language or self.language
+            if language not in self.languages:
+                known = ", ".join(sorted(self.languages))
+                raise ModelError(f"this Whisper is multilingual: whisper.language is {language!r}, expected one of {known}")
+            prompt += [self.languages[language], self.generation.task_to_id["transcribe"]]  # type: ignore[attr-defined]
+        return prompt if timed else [*prompt, self.first_time - 1]
+
+    def encode(self, text: str) -> list[int]:
+        """Give the tokens of a text as Whisper writes it: behind a space."""
+        tokens: list[int] = self.tokenizer.encode(f" {text}" if text else "", add_special_tokens=False)
+        return tokens
+
+    def target(self, text: str, seconds: float | None = None) -> TokenTarget:
+        """Give what is to be learned from a text; with its length in seconds, also when it begins and ends."""
+        if seconds is None:
+            return TokenTarget(self.prompt(), [*self.encode(text), self.end])
+        last = self.first_time + round(seconds / _TIME_STEP)
+        return TokenTarget(self.prompt(timed=True), [self.first_time, *self.encode(text), last, self.end])
+
+    def text(self, answer: Sequence[int]) -> str:
+        """Spell an answer, special tokens and times left out."""
+        spelled: str = self.tokenizer.decode([token for token in answer if token < self.end], skip_special_tokens=True)
+        return " ".join(spelled.split())
+
+    def words(self, answer: Sequence[int]) -> list[tuple[str, list[int]]]:
+        """Give the words of an answer, each with the places of its tokens."""
+        words: list[tuple[str, list[int]]] = []
+        for place, token in enumerate(answer):
+            if token >= self.end:
+                continue
+            piece = self.tokenizer.convert_ids_to_tokens(token)
+            # The byte-level alphabet spells a space as this letter.
+            if piece.startswith("\u0120") or not words:
+                words.append(("", []))
+            words[-1][1].append(place)
+        spelled = [(self.tokenizer.decode([answer[place] for place in places]).strip(), places) for _, places in words]
+        return [(word, places) for word, places in spelled if word]
