@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tokenizers import pre_tokenizers
 from transformers import (
+    GenerationConfig,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2Model,
     WhisperConfig,
     WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
     WhisperModel,
+    WhisperTokenizer,
 )
 
 RATE = 16_000
@@ -52,6 +56,66 @@ def small_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     WhisperModel(config).save_pretrained(directory)
     WhisperFeatureExtractor().save_pretrained(directory)
+    return directory
+
+
+def save_complete_whisper(directory: Path, languages: tuple[str, ...] = ()) -> None:
+    """Save three random layers of width 32 on either side, and a tokenizer that knows single bytes."""
+    torch.manual_seed(0)
+    letters = [*pre_tokenizers.ByteLevel.alphabet()]
+    special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{name}|>" for name in languages), "<|transcribe|>"]
+    special += ["<|notimestamps|>", *(f"<|{step / 50:.2f}|>" for step in range(1501))]
+    numbers = {token: number for number, token in enumerate([*sorted(letters), *special])}
+    tokenizer = WhisperTokenizer(vocab=numbers, merges=[])
+    tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})
+    tokenizer.save_pretrained(directory)
+    end, start = numbers["<|endoftext|>"], numbers["<|startoftranscript|>"]
+    config = WhisperConfig(
+        d_model=32,
+        encoder_layers=3,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_layers=3,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=64,
+        vocab_size=len(numbers),
+        max_target_positions=24,
+        pad_token_id=end,
+        bos_token_id=end,
+        eos_token_id=end,
+        decoder_start_token_id=start,
+        init_std=0.2,
+    )
+    model = WhisperForConditionalGeneration(config)
+    settings = {"decoder_start_token_id": start, "eos_token_id": end, "pad_token_id": end, "max_length": 24}
+    if languages:
+        named = {f"<|{name}|>": numbers[f"<|{name}|>"] for name in languages}
+        settings |= {"lang_to_id": named, "task_to_id": {"transcribe": numbers["<|transcribe|>"]}}
+    model.generation_config = GenerationConfig(
+        no_timestamps_token_id=numbers["<|notimestamps|>"],
+        is_multilingual=bool(languages),
+        suppress_tokens=list(range(start, len(numbers))),
+        begin_suppress_tokens=[end],
+        alignment_heads=[[1, 0], [2, 1]],
+        **settings,
+    )
+    model.save_pretrained(directory)
+    WhisperFeatureExtractor().save_pretrained(directory)
+
+
+@pytest.fixture(scope="session")
+def small_writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a complete small Whisper for English alone."""
+    directory = tmp_path_factory.mktemp("small-writer")
+    save_complete_whisper(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def small_polyglot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a complete small Whisper for three languages."""
+    directory = tmp_path_factory.mktemp("small-polyglot")
+    save_complete_whisper(directory, ("en", "de", "ro"))
     return directory
 
 

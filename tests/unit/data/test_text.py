@@ -32,6 +32,11 @@ def test_basic(text, expected):
     assert normalise(text, "basic") == unicodedata.normalize("NFC", expected)
 
 
+def test_english_spells_digits_one_by_one_and_is_basic_otherwise():
+    assert normalise("Call 911, it's  B-52!", "english") == "call nine one one it's b five two"
+    assert normalise("٣ of 10", "english") == "٣ of one zero"
+
+
 def test_none_keeps_everything_but_spaces():
     assert normalise("  It's\t “A”, e\u0301!\n", "none") == "It's “A”, é!"
 

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechxfer.training.loss import classification_losses, ctc_losses, fits
+from speechxfer.models import TokenTarget
+from speechxfer.training.loss import classification_losses, ctc_losses, fits, seq2seq_losses, teacher_forcing
 
 TARGET = st.lists(st.integers(1, 2), max_size=4)
 
@@ -96,3 +97,22 @@ def test_classification_losses():
     smooth = -0.7 * log_probs[[0, 1], [0, 1]] - 0.3 * log_probs.mean(-1)
     torch.testing.assert_close(classification_losses(logits, [0, 1], 0.3), smooth)
     assert classification_losses(logits.bfloat16(), [0, 1], 0.0).dtype == torch.float32
+
+
+def test_a_decoder_learns_its_answer_and_not_its_prompt():
+    given, labels = teacher_forcing([TokenTarget([7, 8], [1, 2, 9]), TokenTarget([7, 8], [3, 9])])
+    assert given.tolist() == [[7, 8, 1, 2], [7, 8, 3, 7]]
+    assert labels.tolist() == [[-100, 1, 2, 9], [-100, 3, 9, -100]]
+
+
+def test_seq2seq_loss_is_the_mean_over_the_answer_alone_or_in_a_batch():
+    torch.manual_seed(0)
+    _, labels = teacher_forcing([TokenTarget([7, 8], [1, 2, 9]), TokenTarget([7, 8], [3, 9])])
+    logits = torch.randn(2, 4, 10)
+    losses = seq2seq_losses(logits, labels, 0.0)
+    log_probs = logits.log_softmax(dim=-1)
+    assert losses[0].item() == pytest.approx(-(log_probs[0, 1, 1] + log_probs[0, 2, 2] + log_probs[0, 3, 9]).item() / 3)
+    assert losses[1].item() == pytest.approx(-(log_probs[1, 1, 3] + log_probs[1, 2, 9]).item() / 2)
+    smoothed = seq2seq_losses(logits, labels, 0.1)[1].item()
+    spread = -(log_probs[1, 1].mean() + log_probs[1, 2].mean()).item() / 2
+    assert smoothed == pytest.approx(0.9 * losses[1].item() + 0.1 * spread)

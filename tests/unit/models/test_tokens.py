@@ -1,0 +1,54 @@
+"""Prompts, targets and words of Whisper's tokens."""
+
+from dataclasses import replace
+
+import pytest
+
+from speechxfer.errors import ModelError
+from speechxfer.models import load_model
+
+START, TRANSCRIBE, NO_TIMES, FIRST_TIME, END = 257, 258, 259, 260, 256
+
+
+@pytest.fixture(scope="module")
+def tokens(small_writer):
+    return load_model(small_writer).tokens
+
+
+@pytest.fixture(scope="module")
+def polyglot(small_polyglot):
+    return load_model(small_polyglot).tokens
+
+
+def test_a_target_follows_its_prompt_and_ends(tokens):
+    prompt, answer = tokens.target("ab")
+    assert prompt == [START, NO_TIMES]
+    assert answer == [*tokens.encode("ab"), END]
+    assert tokens.text(answer) == "ab"
+
+
+def test_a_timed_target_begins_at_zero_and_ends_with_its_length(tokens):
+    prompt, answer = tokens.target("ab", 2.5)
+    assert prompt == [START]
+    assert (answer[0], answer[-2], answer[-1]) == (FIRST_TIME, FIRST_TIME + 125, END)
+    assert tokens.text(answer) == "ab"
+
+
+def test_a_multilingual_prompt_names_language_and_task(polyglot):
+    spoken = replace(polyglot, language="de")
+    assert spoken.prompt() == [257, 259, 261, 262]
+    assert spoken.prompt("ro", timed=True) == [257, 260, 261]
+
+
+@pytest.mark.parametrize("language", [None, "xx"])
+def test_an_unknown_language_is_refused_with_those_there_are(polyglot, language):
+    with pytest.raises(ModelError, match="expected one of de, en, ro"):
+        replace(polyglot, language=language).prompt()
+
+
+def test_words_are_split_at_spaces_and_keep_their_tokens(tokens):
+    answer = [FIRST_TIME, *tokens.encode("na\u00efve  b."), FIRST_TIME + 10]
+    words = tokens.words(answer)
+    assert [word for word, _ in words] == ["na\u00efve", "b."]
+    assert [tokens.tokenizer.decode([answer[place] for place in places]).strip() for _, places in words] == ["na\u00efve", "b."]
+    assert [place for _, places in words for place in places] == [1, 2, 3, 4, 5, 6, 7, 9, 10, 11] or len(words[0][1]) == 7
