@@ -46,12 +46,14 @@ def _model(directory: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {"task": loaded.task, "family": loaded.family.name, "format": type(loaded.model).__name__}
     facts["loads in"] = "plain transformers" if loaded.is_native else "transformers, after `import speechxfer.auto`"
     if loaded.family.name == "whisper":
-        facts["context"] = loaded.model.config.context
+        facts["context"] = loaded.frontend.context
     facts["parameters"] = f"{sum(p.numel() for p in loaded.model.parameters()):,}"
     facts["sampling rate"] = f"{loaded.frontend.sampling_rate} Hz"
     facts["normaliser"] = loaded.normaliser
     if loaded.vocabulary:
         facts["symbols"] = "".join(loaded.vocabulary.symbols)
+    elif loaded.tokens:
+        facts["language"] = loaded.tokens.language or ("heard each time" if loaded.tokens.is_multilingual else "en")
     else:
         facts["labels"] = ", ".join(loaded.labels)
     return facts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from speechxfer.report import DemoResult, describe_learning_curve
+from speechxfer.report import DemoResult, describe_decoder, describe_learning_curve
 from speechxfer.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def show_proof(report: Mapping[str, Any], console: Console) -> None:
         console.print(f"{name}: {verdict['sentence']}", highlight=False)
     if gain := report.get("control", {}).get("gain"):
         console.print(gain["sentence"], highlight=False)
+    for sentence in describe_decoder(report["decoder"]) if "decoder" in report else ():
+        console.print(sentence, highlight=False)
 
 
 def show_ranking(runs: Sequence[Mapping[str, Any]], console: Console) -> None:

@@ -26,6 +26,7 @@ _PUBLIC = {
     "make_decoder": "speechxfer.decoding.decoder",
     "read_hotwords": "speechxfer.decoding.hotwords",
     "recognise": "speechxfer.decoding.recognition",
+    "share_with_times": "speechxfer.decoding.seq2seq",
     "write": "speechxfer.decoding.seq2seq",
 }
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from speechxfer.decoding.recognition import ctc_log_probs as ctc_log_probs
     from speechxfer.decoding.recognition import recognise as recognise
     from speechxfer.decoding.seq2seq import join_written as join_written
+    from speechxfer.decoding.seq2seq import share_with_times as share_with_times
     from speechxfer.decoding.seq2seq import write as write
     from speechxfer.decoding.spotting import HotwordDecoder as HotwordDecoder
 

@@ -81,11 +81,36 @@ def write(
     for rows in plan_batches(lengths, batch_frames):
         batch = collate([features[row] for row in rows]).to(split.device)
         with torch.no_grad(), autocast(split.device, precision):
-            writer = _Writer(split, tokens, batch, num_beams, times)
-            answers = [*writer.answers()]
+            answers = [*_Writer(split, tokens, batch, num_beams=num_beams, times=times).answers()]
         seconds = [lengths[row] * split.frame_seconds for row in rows]
         found |= {row: _segment(one, tokens, length) for row, one, length in zip(rows, answers, seconds, strict=True)}
     return [found[row] for row in range(len(features))]
+
+
+def share_with_times(
+    split: SplitModel, features: Sequence[Features], tokens: Tokens, precision: str = "fp32", batch_frames: int = 6400
+) -> float:
+    """Tell how often the decoder, asked for times, says when speech begins and, later, when it ends.
+
+    Parameters
+    ----------
+    split, features, tokens, precision, batch_frames
+        As for `write`.
+
+    Returns
+    -------
+    float
+        The share of utterances.
+    """
+    split.eval()
+    lengths = split.frame_lengths(torch.tensor([item.input_length for item in features])).tolist()
+    kept = 0
+    for rows in plan_batches(lengths, batch_frames):
+        batch = collate([features[row] for row in rows]).to(split.device)
+        with torch.no_grad(), autocast(split.device, precision):
+            for answer in _Writer(split, tokens, batch, timed=True).first_answers():
+                kept += bool(answer) and tokens.first_time <= answer[0] < answer[-1]
+    return kept / len(features)
 
 
 def join_written(segments: Sequence[Segment], starts: Sequence[float], overlap: float) -> Segment:
@@ -122,7 +147,16 @@ def join_written(segments: Sequence[Segment], starts: Sequence[float], overlap: 
 class _Writer:
     """Writes about one batch."""
 
-    def __init__(self, split: SplitModel, tokens: Tokens, batch: FeatureBatch, num_beams: int, times: bool) -> None:
+    def __init__(
+        self,
+        split: SplitModel,
+        tokens: Tokens,
+        batch: FeatureBatch,
+        *,
+        num_beams: int = 1,
+        times: bool = False,
+        timed: bool = False,
+    ) -> None:
         self._split = split
         self._tokens = tokens
         self._batch = batch
@@ -130,12 +164,15 @@ class _Writer:
         self._lengths = split.frame_lengths(batch.input_lengths)
         self._num_beams = num_beams
         self._times = times
-        self._prompts = self._find_prompts()
+        self._prompts = self._find_prompts(timed)
 
     def answers(self) -> Iterator[_Answer]:
         everything = list(range(len(self._prompts)))
-        for row, answer in zip(everything, self._read(everything, self._generate(everything)), strict=True):
+        for row, answer in zip(everything, self._read(everything, self.first_answers()), strict=True):
             yield self._believable(row, answer)
+
+    def first_answers(self) -> list[list[int]]:
+        return self._generate(range(len(self._prompts)))
 
     def _believable(self, row: int, answer: _Answer) -> _Answer:
         """Give the answer, or a warmer one that neither loops nor is doubted; failing that, the likeliest without its loop."""
@@ -153,13 +190,13 @@ class _Writer:
         text = self._tokens.text(answer.tokens).encode()
         return len(text) / len(zlib.compress(text)) > _MAX_COMPRESSION
 
-    def _find_prompts(self) -> list[list[int]]:
+    def _find_prompts(self, timed: bool) -> list[list[int]]:
         if not self._tokens.is_multilingual or self._tokens.language:
-            return [self._tokens.prompt()] * len(self._hidden)
+            return [self._tokens.prompt(timed=timed)] * len(self._hidden)
         start = torch.full((len(self._hidden), 1), self._tokens.start, device=self._hidden.device)
         names = [*self._tokens.languages]
         logits = self._logits(range(len(self._hidden)), start)[:, 0, [*self._tokens.languages.values()]]
-        return [self._tokens.prompt(names[number]) for number in logits.argmax(dim=-1).tolist()]
+        return [self._tokens.prompt(names[number], timed=timed) for number in logits.argmax(dim=-1).tolist()]
 
     def _generate(self, rows: Sequence[int], temperature: float = 0.0) -> list[list[int]]:
         generation = self._tokens.generation

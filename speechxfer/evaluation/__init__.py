@@ -23,6 +23,7 @@ _PUBLIC = {
     "judge": "speechxfer.evaluation.guard",
     "Difference": "speechxfer.evaluation.proof",
     "Verdict": "speechxfer.evaluation.proof",
+    "check_decoder": "speechxfer.evaluation.decoder_checks",
     "compare": "speechxfer.evaluation.proof",
     "holm": "speechxfer.evaluation.significance",
     "mapsswe": "speechxfer.evaluation.matched_pairs",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.metrics import word_errors as word_errors
     from speechxfer.evaluation.proof import Difference as Difference
     from speechxfer.evaluation.proof import Verdict as Verdict
+    from speechxfer.evaluation.decoder_checks import check_decoder as check_decoder
     from speechxfer.evaluation.proof import compare as compare
     from speechxfer.evaluation.scoring import RowErrors as RowErrors
     from speechxfer.evaluation.scoring import SetScores as SetScores

@@ -265,9 +265,13 @@ def _misfits(rows: Sequence[Row], model: SpeechModel) -> Iterator[Finding]:
     long = [row for row in rows if row.facts.seconds > longest]
     advice = "give start and end of shorter stretches"
     yield from _about(long, "error", "too-long", f"over the {longest:.0f} s that this model takes at once", advice)
+    texts = {id(row): normalise(row.utterance.text or "", model.normaliser) for row in rows}
+    if tokens := model.tokens:
+        room = tokens.max_length - len(tokens.prompt(next(iter(tokens.languages), None))) - 1
+        full = [row for row in rows if len(tokens.encode(texts[id(row)])) > room]
+        yield from _about(full, "error", "no-room", f"over the {tokens.max_length} tokens that this decoder takes at once", advice)
     if not model.vocabulary:
         return
-    texts = {id(row): normalise(row.utterance.text or "", model.normaliser) for row in rows}
     unknown = model.vocabulary.unknown(texts.values())
     strange = [row for row in rows if unknown.keys() & set(texts[id(row)])]
     symbols = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(10))

@@ -156,7 +156,8 @@ def _usable(manifest: Manifest, model: SpeechModel) -> list[Row]:
 def _pooled(rows: Sequence[Row], model: SpeechModel, progress: Callable[[int], None]) -> Floats:
     """Give the mean over time of the last encoder layer, `[utterances, width]`."""
     split, precision = for_inference(model, precision="fp32")
-    source = FeatureSource(split, model.frontend, None, precision)
+    # Silence that only fills a window up is no part of a recording.
+    source = FeatureSource(split, model.frontend.in_context("adaptive"), None, precision)
     items = [Item(row.utterance, row.facts.seconds) for row in rows]
     planned = plan_batches([item.seconds for item in items], _BATCH_SECONDS)
     made: dict[int, Floats] = {}

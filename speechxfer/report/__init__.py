@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "DemoExample": "speechxfer.report.demo_page",
     "DemoResult": "speechxfer.report.demo_page",
+    "describe_decoder": "speechxfer.report.page",
     "describe_learning_curve": "speechxfer.report.learning_curve",
     "read_answers": "speechxfer.report.answers",
     "write_answers": "speechxfer.report.answers",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from speechxfer.report.demo_page import write_demo_page as write_demo_page
     from speechxfer.report.learning_curve import describe_learning_curve as describe_learning_curve
     from speechxfer.report.learning_curve import plot_learning_curve as plot_learning_curve
+    from speechxfer.report.page import describe_decoder as describe_decoder
     from speechxfer.report.page import write_page as write_page
     from speechxfer.report.schema import make_report as make_report
     from speechxfer.report.schema import write_json as write_json

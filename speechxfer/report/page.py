@@ -72,11 +72,23 @@ def _verdicts(report: Mapping[str, Any]) -> Iterator[str]:
         yield '<p class="verdict">There is no before and after: nothing to compare with could do the task, or none was given.</p>'
     if gain := report.get("control", {}).get("gain"):
         yield f"<p>{escape(_capital(gain['sentence']))}.</p>"
+    for sentence in describe_decoder(report["decoder"]) if "decoder" in report else ():
+        yield f"<p>{escape(_capital(sentence))}.</p>"
     if guard := report.get("guard"):
         found = guard.get("verdicts_after_remedy", guard["verdicts"])
         said = "; ".join(f"{name}: {verdict['sentence']}" for name, verdict in found.items())
         kind = "worse" if guard["outcome"] == "refused" else "better"
         yield f'<p class="{kind}">The guard has {guard["outcome"]} this model. {escape(said)}.</p>'
+
+
+def describe_decoder(found: Mapping[str, Any]) -> list[str]:
+    """Say what fine-tuning did to a decoder beside its error rate, a sentence each."""
+    rates = " and ".join(f"{100 * rate:.1f} %" for rate in found["wer"].values())
+    contexts = " and ".join({"adaptive": "on the audio there is", "stock": "in windows of 30 s"}[name] for name in found["wer"])
+    return [
+        f"over {found['utterances']} utterances of test, WER is {rates} {contexts}, as plain transformers takes them",
+        f"timestamps: {found['timestamps']} (in {100 * found['share_with_times']:.0f} % of answers that were asked for them)",
+    ]
 
 
 def _capital(sentence: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from speechxfer.data import Manifest
 from speechxfer.errors import AudioError, RunStoppedError, TrainingError
-from speechxfer.evaluation import RowErrors
+from speechxfer.evaluation import RowErrors, check_decoder
 from speechxfer.recipe import Recipe
 from speechxfer.report import make_report, plot_learning_curve, write_answers, write_card, write_json, write_page
 from speechxfer.training.comparisons import learning_curve, proof, score, scratch_control, starting_point
@@ -76,6 +76,8 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
         report = make_report(recipe.task, str(model), sets, training=training, notes=notes)
         report |= proof(recipe, prepared, start, scores) if start else {}
         report |= {"guard": guarded.section} if guarded else {}
+        if recipe.task == "seq2seq":
+            report["decoder"] = check_decoder(prepared.speech_model, prepared.sets["test"], recipe.training.device)
         # There to be read while comparisons, which take as long again and longer, are under way.
         write_json(run.directory / "report.json", report)
         if recipe.proof.control == "scratch":

@@ -195,6 +195,17 @@ def test_what_a_model_cannot_take_is_found(data):
     assert found["too-long"].count == found["no-room"].count == 1
 
 
+def test_a_text_that_a_decoder_has_no_room_for_is_found(data, small_writer):
+    model = load_model(small_writer)  # one token a letter, one for the space before, two of the prompt and the end
+    for row in data.rows:
+        row["text"] = "ab"
+    data.rows[3]["text"] = "b" * 20
+    assert "no-room" not in {finding.kind for finding in data.examine(model)}
+    data.rows[4]["text"] = "b" * 21
+    (found,) = [finding for finding in data.examine(model) if finding.kind == "no-room"]
+    assert found.count == 1 and "24 tokens" in found.what
+
+
 def test_measurements_are_what_they_say(tmp_path):
     time = np.arange(2 * RATE) / RATE
     tone = 0.5 * np.sin(2 * np.pi * 1_000 * time) * (time > 1) + np.random.default_rng(0).normal(0, 0.0005, 2 * RATE)

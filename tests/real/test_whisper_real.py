@@ -1,0 +1,60 @@
+"""A real Whisper with its decoder: it reads as its makers' code does, learns accented speech, and transcribes with times."""
+
+import pytest
+import torch
+from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+from speechxfer import Transcriber, evaluate, finetune, load_model, read_recipe
+from speechxfer.data import load_audio, parse_manifest
+
+
+@pytest.fixture(scope="module")
+def stock(shared):
+    return shared / "models/whisper-tiny-en"
+
+
+@pytest.fixture(scope="module")
+def few(shared):
+    return parse_manifest(f"{shared / 'data/speechocean762/manifest.csv'}[speaker=so0006]").select(list(range(4)))
+
+
+@pytest.fixture(scope="module")
+def run(shared, stock, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("whisper") / "run"
+    manifest = shared / "data/speechocean762/manifest.csv"
+    overrides = [
+        f"model.path={stock}",
+        f"data.train={manifest}[split=train,age=6]",
+        f"data.dev={manifest}[speaker=so0006]",
+        f"data.test={manifest}[speaker=so0003]",
+        "training.epochs=2",
+    ]
+    return finetune(read_recipe("configs/whisper.yaml", overrides), directory)
+
+
+def test_as_downloaded_it_reads_what_its_makers_code_reads(stock, few):
+    native = WhisperForConditionalGeneration.from_pretrained(stock, dtype=torch.float32).eval()
+    samples = [load_audio(utterance, 16_000) for utterance in few]
+    mel = WhisperFeatureExtractor.from_pretrained(stock)(samples, sampling_rate=16_000, return_tensors="pt").input_features
+    tokens = load_model(stock).tokens
+    expected = [tokens.text(answer) for answer in native.generate(mel).tolist()]
+    assert evaluate(stock, few).answers == expected
+
+
+def test_a_short_fine_tune_learns_the_accent_on_the_audio_there_is(run):
+    assert run["sets"]["test"]["wer"] < 0.8 * run["before"]["sets"]["test"]["wer"]
+    words = run["sets"]["test"]["counts"]["words"]
+    assert words["insertions"] < 0.1 * (words["hits"] + words["substitutions"] + words["deletions"])
+    assert run["proof"]["test"]["overall"]["outcome"] in ("better", "no evidence")
+
+
+def test_it_transcribes_with_times_that_follow_the_speech(stock, shared):
+    transcript = Transcriber(stock).transcribe(str(shared / "data/clips/audio/jfk.flac"))
+    words = [word for segment in transcript.segments for word in segment.words]
+    starts = [word.start for word in words]
+    assert starts == sorted(starts)
+    assert all(0 <= word.start <= word.end <= transcript.duration + 0.01 for word in words)
+    assert "fellow Americans" in transcript.text
+    asked = [word.start for word in words if word.text.strip(",.").lower() == "ask"]
+    assert len(asked) == 2
+    assert asked == pytest.approx([3.3, 8.1], abs=0.5)
