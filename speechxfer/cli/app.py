@@ -10,6 +10,7 @@ from speechxfer.cli.compare import compare
 from speechxfer.cli.demo import demo
 from speechxfer.cli.doctor import doctor
 from speechxfer.cli.evaluate import evaluate
+from speechxfer.cli.export import export
 from speechxfer.cli.finetune import finetune
 from speechxfer.cli.info import info
 from speechxfer.cli.transcribe import transcribe
@@ -22,6 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, compare, transcribe, align, doctor, info, demo):
+for verb in (finetune, evaluate, compare, transcribe, align, export, doctor, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")

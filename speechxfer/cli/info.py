@@ -43,11 +43,16 @@ def _model(directory: Path) -> dict[str, Any]:
     from speechxfer import load_model
 
     loaded = load_model(directory)
-    facts: dict[str, Any] = {"task": loaded.task, "family": loaded.family.name, "format": type(loaded.model).__name__}
-    facts["loads in"] = "plain transformers" if loaded.is_native else "transformers, after `import speechxfer.auto`"
+    facts: dict[str, Any] = {"task": loaded.task, "family": loaded.family.name}
+    if loaded.is_exported:
+        exported = loaded.model.config.speechxfer["exported"]
+        facts |= {"format": f"ONNX, {exported['precision']}", "loads in": "ONNX Runtime, by speechxfer"}
+    else:
+        facts["format"] = type(loaded.model).__name__
+        facts["loads in"] = "plain transformers" if loaded.is_native else "transformers, after `import speechxfer.auto`"
+        facts["parameters"] = f"{sum(p.numel() for p in loaded.model.parameters()):,}"
     if loaded.family.name == "whisper":
         facts["context"] = loaded.frontend.context
-    facts["parameters"] = f"{sum(p.numel() for p in loaded.model.parameters()):,}"
     facts["sampling rate"] = f"{loaded.frontend.sampling_rate} Hz"
     facts["normaliser"] = loaded.normaliser
     if loaded.vocabulary:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from speechxfer.data import Vocabulary, plan_batches
 from speechxfer.decoding.ctc import Decoder, greedy
-from speechxfer.models import Features, SplitModel, autocast, collate
+from speechxfer.models import Features, InferenceModel, autocast, collate
 from speechxfer.transcript import Segment
 
 
@@ -34,7 +34,7 @@ class Recognised:
 
 
 def recognise(
-    split: SplitModel,
+    split: InferenceModel,
     features: Sequence[Features],
     vocabulary: Vocabulary,
     precision: str = "fp32",
@@ -73,7 +73,7 @@ def recognise(
 
 
 def ctc_log_probs(
-    split: SplitModel, features: Sequence[Features], precision: str = "fp32", batch_frames: int = 6400
+    split: InferenceModel, features: Sequence[Features], precision: str = "fp32", batch_frames: int = 6400
 ) -> list[Tensor]:
     """Give the log-probability of each symbol in each frame.
 
@@ -100,7 +100,7 @@ def ctc_log_probs(
     return [found[row] for row in range(len(features))]
 
 
-def classify(split: SplitModel, features: Sequence[Features], precision: str = "fp32", batch_frames: int = 6400) -> Tensor:
+def classify(split: InferenceModel, features: Sequence[Features], precision: str = "fp32", batch_frames: int = 6400) -> Tensor:
     """Give the probability of each label.
 
     Parameters
@@ -127,7 +127,7 @@ def classify(split: SplitModel, features: Sequence[Features], precision: str = "
 
 @torch.no_grad()
 def _run(
-    split: SplitModel, features: Sequence[Features], precision: str, batch_frames: int
+    split: InferenceModel, features: Sequence[Features], precision: str, batch_frames: int
 ) -> Iterator[tuple[list[int], Tensor, list[int]]]:
     """Run the suffix on batches of similar length; gives (rows, logits, frames at the head per row)."""
     split.eval()

@@ -35,6 +35,8 @@ _PUBLIC = {
     "bootstrap_interval": "speechxfer.evaluation.significance",
     "character_errors": "speechxfer.evaluation.metrics",
     "evaluate": "speechxfer.evaluation.scoring",
+    "Parity": "speechxfer.evaluation.exporting",
+    "export": "speechxfer.evaluation.exporting",
     "extrapolate": "speechxfer.evaluation.learning_curve",
     "group_rows": "speechxfer.evaluation.groups",
     "score_set": "speechxfer.evaluation.scoring",
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.domain_gap import DomainGap as DomainGap
     from speechxfer.evaluation.domain_gap import compare_recordings as compare_recordings
     from speechxfer.evaluation.domain_gap import unseen_words as unseen_words
+    from speechxfer.evaluation.exporting import Parity as Parity
+    from speechxfer.evaluation.exporting import export as export
     from speechxfer.evaluation.feature_gap import Distance as Distance
     from speechxfer.evaluation.feature_gap import FeatureGap as FeatureGap
     from speechxfer.evaluation.feature_gap import compare_features as compare_features

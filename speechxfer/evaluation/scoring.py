@@ -26,7 +26,15 @@ from speechxfer.evaluation.groups import GroupSpec, group_rows
 from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, right_words, total, word_errors
 from speechxfer.evaluation.significance import bootstrap_interval
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import Features, SpeechModel, SplitModel, for_inference, load_model, suitable_batch_seconds
+from speechxfer.models import (
+    Features,
+    InferenceModel,
+    SpeechModel,
+    SplitModel,
+    for_inference,
+    load_model,
+    suitable_batch_seconds,
+)
 from speechxfer.transcript import Segment
 
 
@@ -181,7 +189,7 @@ def as_items(manifest: Manifest, view: int | None = None, speed: float = 1.0) ->
 
 
 def score_set(
-    split: SplitModel,
+    split: InferenceModel,
     source: FeatureSource,
     speech_model: SpeechModel,
     manifest: Manifest,

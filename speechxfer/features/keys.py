@@ -23,7 +23,7 @@ from speechxfer.data import Utterance, Waveform, WaveformAugmenter, load_audio
 from speechxfer.errors import AudioError, StoreError
 from speechxfer.features.item import Item
 from speechxfer.features.record_file import KEY_BYTES
-from speechxfer.models import Frontend, SplitModel
+from speechxfer.models import Frontend, InferenceModel
 
 _PACKAGES = ("torch", "torchaudio", "transformers", "numpy")
 _CODE = ("models/*.py", "data/audio.py", "data/augment.py", "data/batching.py", "features/source.py")
@@ -55,7 +55,7 @@ class FeatureKeys:
 
     def __init__(
         self,
-        split: SplitModel,
+        split: InferenceModel,
         frontend: Frontend,
         precision: str,
         dtype: torch.dtype,

@@ -18,7 +18,7 @@ from speechxfer.data import WaveformAugmenter, load_audio, plan_batches
 from speechxfer.errors import AudioError
 from speechxfer.features.item import Item
 from speechxfer.features.store import FeatureStore
-from speechxfer.models import FeatureBatch, Features, Frontend, SplitModel, autocast, collate
+from speechxfer.models import FeatureBatch, Features, Frontend, InferenceModel, autocast, collate
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -57,7 +57,7 @@ class FeatureSource:
 
     def __init__(
         self,
-        split: SplitModel,
+        split: InferenceModel,
         frontend: Frontend,
         store: FeatureStore | None,
         precision: str,

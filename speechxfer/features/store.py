@@ -13,7 +13,7 @@ from speechxfer.errors import StoreError
 from speechxfer.features.item import Item
 from speechxfer.features.keys import AudioContents, FeatureKeys, content_of
 from speechxfer.features.record_file import RecordFile
-from speechxfer.models import Features, Frontend, SplitModel
+from speechxfer.models import Features, Frontend, InferenceModel
 
 Keys = Callable[[Item], bytes]
 
@@ -29,7 +29,7 @@ class FeatureStore(Protocol):
 
     dtype: torch.dtype
 
-    def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
+    def keys(self, split: InferenceModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
         """Give the function that says under which key an item's features are kept."""
 
     def __contains__(self, key: bytes) -> bool:
@@ -62,7 +62,7 @@ class MemoryStore:
         self.dtype: torch.dtype = getattr(torch, dtype)
         self._features: dict[bytes, Features] = {}
 
-    def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
+    def keys(self, split: InferenceModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
         """Give keys that need no look into the audio: while a process runs, a path stands for its content."""
         prefix = f"{split.prefix_digest()}/{precision}"
         return lambda item: f"{prefix}/{item.place}".encode()
@@ -111,7 +111,7 @@ class DiskStore:
         self._own = MemoryStore(dtype)
         self.dtype = self._own.dtype
 
-    def keys(self, split: SplitModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
+    def keys(self, split: InferenceModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
         """Give keys that hold every cause (see `FeatureKeys`)."""
         return FeatureKeys(split, frontend, precision, self.dtype, augmenter, self._contents)
 

@@ -17,6 +17,7 @@ _PUBLIC = {
     "FeatureBatch": "speechxfer.models.features",
     "Features": "speechxfer.models.features",
     "Frontend": "speechxfer.models.frontend",
+    "InferenceModel": "speechxfer.models.runtimes",
     "PooledClassificationHead": "speechxfer.models.heads",
     "SpeechModel": "speechxfer.models.save_load",
     "SplitModel": "speechxfer.models.split",
@@ -25,6 +26,7 @@ _PUBLIC = {
     "TokenTarget": "speechxfer.models.tokens",
     "describe_trainable": "speechxfer.models.freeze",
     "encoder_of": "speechxfer.models.cut",
+    "export_onnx": "speechxfer.models.export",
     "extend_labels": "speechxfer.models.surgery",
     "extend_vocabulary": "speechxfer.models.surgery",
     "for_inference": "speechxfer.models.inference",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from speechxfer.models.cut import encoder_of as encoder_of
     from speechxfer.models.encoder_head import EncoderHeadConfig as EncoderHeadConfig
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
+    from speechxfer.models.export import export_onnx as export_onnx
     from speechxfer.models.features import FeatureBatch as FeatureBatch
     from speechxfer.models.features import Features as Features
     from speechxfer.models.features import collate as collate
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from speechxfer.models.lora import inject_lora as inject_lora
     from speechxfer.models.lora import merge_lora as merge_lora
     from speechxfer.models.lora import save_head as save_head
+    from speechxfer.models.runtimes import InferenceModel as InferenceModel
     from speechxfer.models.save_load import EMBEDDED as EMBEDDED
     from speechxfer.models.save_load import SpeechModel as SpeechModel
     from speechxfer.models.save_load import has_head as has_head

@@ -11,11 +11,12 @@ from transformers import PreTrainedModel
 
 from speechxfer.errors import ModelError
 from speechxfer.models.compute import choose_device, choose_precision
+from speechxfer.models.runtimes import InferenceModel, OnnxModel, WholeModel
 from speechxfer.models.save_load import SpeechModel
 from speechxfer.models.split import SplitModel
 
 
-def for_inference(speech_model: SpeechModel, device: str = "auto", precision: str = "auto") -> tuple[SplitModel, str]:
+def for_inference(speech_model: SpeechModel, device: str = "auto", precision: str = "auto") -> tuple[InferenceModel, str]:
     """Make a model ready.
 
     Parameters
@@ -25,20 +26,23 @@ def for_inference(speech_model: SpeechModel, device: str = "auto", precision: st
     device
         `auto`, or a torch device.
     precision
-        `auto`, `fp32`, `bf16`, or `int8`: linear layers multiply 8-bit integers, scaled for each batch (CPU only).
+        `auto`, `fp32`, `bf16`, or `int8`: linear layers multiply 8-bit integers, scaled for each batch (CPU only). An exported
+        model has the one it was exported with.
 
     Returns
     -------
-    SplitModel
-        All of it prefix, but for the head. For int8 a copy.
+    InferenceModel
+        All of it prefix, but for the head; of an exported model the head too. For int8 a copy.
     str
         The precision of everything else: `fp32` or `bf16`.
 
     Raises
     ------
     ModelError
-        If there is no such device, or it does not know int8.
+        If there is no such device, it does not know int8, or the model was exported for another device or precision.
     """
+    if isinstance(speech_model.model, OnnxModel):
+        return _exported(speech_model, speech_model.model, device, precision), "fp32"
     where = choose_device(device)
     speech_model.model.requires_grad_(False)
     if precision != "int8":
@@ -55,3 +59,12 @@ def _with_integers(model: PreTrainedModel) -> PreTrainedModel:
         quantised = copy.deepcopy(model.cpu())
         torch.ao.quantization.quantize_dynamic(quantised.base_model, {nn.Linear}, dtype=torch.qint8, inplace=True)
     return quantised
+
+
+def _exported(speech_model: SpeechModel, model: OnnxModel, device: str, precision: str) -> WholeModel:
+    if device not in ("auto", "cpu"):
+        raise ModelError(f"device {device!r}: an exported model runs on the CPU; take the model it was exported from")
+    if precision not in ("auto", model.precision):
+        what = f"precision {precision!r}: this model was exported as {model.precision}"
+        raise ModelError(f"{what}; take auto, or export it with another --precision")
+    return WholeModel(model, speech_model.family, speech_model.task)

@@ -32,6 +32,7 @@ from speechxfer.models.cut import encoder_of, frame_lengths
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
 from speechxfer.models.families import FAMILIES, Family
 from speechxfer.models.frontend import Frontend
+from speechxfer.models.runtimes import OnnxModel
 from speechxfer.models.tokens import Tokens
 from speechxfer.models.whisper import adaptive_whisper
 
@@ -88,6 +89,11 @@ class SpeechModel:
     def writes(self) -> bool:
         """Whether it answers with text."""
         return self.task != "classification"
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether it was exported: it answers, and has no weights that could train."""
+        return isinstance(self.model, OnnxModel)
 
     @property
     def is_native(self) -> bool:
@@ -157,6 +163,8 @@ def new_head(
         If the directory is not a usable model; the message names what is missing.
     """
     path, config = _read_config(directory)
+    if _is_exported(config):
+        raise ModelError(f"{path}: an exported model has no weights to train; take the model it was exported from")
     encoder_config = config.get("encoder", {}) if _is_own_pair(config) else config
     family = _family(path, encoder_config)
     names: dict[str, Any] = {
@@ -210,7 +218,8 @@ def load_model(directory: str | Path) -> SpeechModel:
     Parameters
     ----------
     directory
-        Such as `runs/x/model`; a run's own directory is taken for the `model/` in it; `tiny` is the embedded model.
+        Such as `runs/x/model`; a run's own directory is taken for the `model/` in it; `tiny` is the embedded model. What
+        `speechxfer export` wrote is loaded too, and answers, but has no weights.
 
     Returns
     -------
@@ -227,8 +236,9 @@ def load_model(directory: str | Path) -> SpeechModel:
         return _load_whisper(path, config)
     if _is_own_pair(config):
         family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
+        kind: type[PreTrainedModel] = EncoderHeadModel
         with _naming_the_configuration(path):
-            model: PreTrainedModel = EncoderHeadModel(EncoderHeadConfig.from_dict(config))
+            model_config: PretrainedConfig = EncoderHeadConfig.from_dict(config)
     else:
         family = _family(path, config)
         name = _class_name(config)
@@ -237,8 +247,13 @@ def load_model(directory: str | Path) -> SpeechModel:
             raise ModelError(f"{path}: {what}; put one on it with `speechxfer finetune`")
         kind, task = _NATIVE_BY_NAME[name]
         with _naming_the_configuration(path):
-            model = kind(_calm(AutoConfig.for_model(**config)))
-    _load_strictly(model, _read_weights(path), path)
+            model_config = _calm(AutoConfig.for_model(**config))
+    if _is_exported(config):
+        model: PreTrainedModel = OnnxModel(model_config, family, path)
+    else:
+        with _naming_the_configuration(path):
+            model = kind(model_config)
+        _load_strictly(model, _read_weights(path), path)
     labels = tuple(label for _, label in sorted((model.config.id2label or {}).items()))
     ours = getattr(model.config, "speechxfer", {})
     return SpeechModel(
@@ -310,6 +325,11 @@ def has_head(directory: str | Path) -> bool:
 
 def _is_own_pair(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") == EncoderHeadConfig.model_type
+
+
+def _is_exported(config: Mapping[str, Any]) -> bool:
+    ours = config.get("speechxfer")
+    return isinstance(ours, dict) and "exported" in ours
 
 
 def _class_name(config: Mapping[str, Any]) -> str | None:

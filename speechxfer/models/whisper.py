@@ -68,7 +68,8 @@ class AdaptiveWhisperEncoder(WhisperEncoder):
 
 def _key_mask(attention_mask: Tensor | None) -> Tensor | None:
     """Give the boolean mask `[batch, 1, 1, frames]` of real keys, or None if all are: unmasked attention is faster."""
-    if attention_mask is None or bool(attention_mask.all()):
+    # What is exported must do for other masks than the one it was traced with.
+    if attention_mask is None or (not torch.onnx.is_in_onnx_export() and bool(attention_mask.all())):
         return None
     return attention_mask[:, ::2].to(torch.bool)[:, None, None, :]
 

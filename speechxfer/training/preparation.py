@@ -136,6 +136,8 @@ def can_do_the_task_before(recipe: Recipe) -> bool:
 
 def _with_kept_head(recipe: Recipe, vocabulary: Vocabulary | None, labels: list[str], *, random_weights: bool) -> SpeechModel:
     speech_model = replace(load_model(recipe.model.path), calibration=None)  # it will not be the same model for long
+    if speech_model.is_exported:
+        raise ModelError(f"{recipe.model.path}: an exported model cannot train; take the model it was exported from")
     if speech_model.task != recipe.task:
         what = f"a model of task {speech_model.task}, but the recipe's task is {recipe.task}"
         raise ModelError(f"{recipe.model.path}: {what}; put a new head on it with model.vocabulary=new")

@@ -1,0 +1,172 @@
+"""A model in, a directory for ONNX Runtime out: `model.onnx` and the small files that say how to use it.
+
+The graph takes what the model's class in transformers takes, `input_values` `[batch, samples]` or `input_features`
+`[batch, mels, mel frames]`, and `attention_mask`, 1 on what is real; it gives `logits`. Batch and time are free, and no clip's
+logits depend on its company.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from speechxfer.errors import ModelError
+from speechxfer.models.families import Family
+from speechxfer.models.padding import sees_padding
+from speechxfer.models.runtimes import ONNX_FILE
+from speechxfer.models.save_load import SpeechModel
+
+OPSET = 18
+EXPORT_PRECISIONS = ("fp32", "int8")
+_TRACED_SECONDS = 1.0
+
+
+def export_onnx(speech_model: SpeechModel, directory: Path, precision: str = "fp32") -> None:
+    """Write a directory that `load_model` loads and ONNX Runtime runs.
+
+    Parameters
+    ----------
+    speech_model
+        A CTC or classification model.
+    directory
+        Exists, and is empty.
+    precision
+        `fp32`; or `int8`: the encoder's linear layers multiply 8-bit integers (the head does not).
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be exported exactly, or int8 lacks the package `onnx`.
+    """
+    _refuse_what_is_not_exact(speech_model)
+    if precision not in EXPORT_PRECISIONS:
+        raise ModelError(f"precision {precision!r}: expected {' or '.join(EXPORT_PRECISIONS)}")
+    file = directory / ONNX_FILE
+    _write_graph(speech_model, file)
+    if precision == "int8":
+        _quantise_encoder(file, str(speech_model.model.base_model_prefix))
+    config = copy.deepcopy(speech_model.model.config)
+    config.architectures = [type(speech_model.model).__name__]
+    config.speechxfer = {
+        "normaliser": speech_model.normaliser,
+        "calibration": speech_model.calibration,
+        "exported": {"to": "onnx", "precision": precision, "opset": OPSET},
+    }
+    config.save_pretrained(directory)
+    speech_model.frontend.save(directory)
+    if speech_model.vocabulary:
+        speech_model.vocabulary.save(directory)
+
+
+def _refuse_what_is_not_exact(speech_model: SpeechModel) -> None:
+    config: Any = speech_model.model.base_model.config if not speech_model.is_exported else None
+    if config is None:
+        raise ModelError("this model is exported already; export the model it came from")
+    if getattr(config, "add_adapter", False):
+        raise ModelError("a model with add_adapter cannot be exported: its adapter shortens the frames behind the encoder")
+
+
+class _Traced(nn.Module):
+    """The model from native inputs to logits, with a stem that knows what is real."""
+
+    def __init__(self, speech_model: SpeechModel) -> None:
+        super().__init__()
+        self.model = speech_model.model
+        self._family: Family = speech_model.family
+        stem = self.model.base_model.get_submodule(self._family.stem[-1])
+        self._masks_norm = self._family.inputs == "waveform" and sees_padding(stem)
+        self._stem = [stem]  # in a list, since it is registered as part of the model
+
+    def forward(self, inputs: Tensor, attention_mask: Tensor) -> Tensor:
+        name = str(self.model.base_model.main_input_name)
+        native = {name: inputs, "attention_mask": attention_mask}
+        if not self._masks_norm:
+            return self.model(**native).logits
+        with _group_norm_of_true_frames(self._stem[0], attention_mask.sum(dim=-1)):
+            return self.model(**native).logits
+
+
+@contextmanager
+def _group_norm_of_true_frames(stem: nn.Module, lengths: Tensor) -> Iterator[None]:
+    """For one call, let the group norm of a stem look at clips of so many samples, `[batch]`, without their padding."""
+    layer: Any = stem.get_submodule("conv_layers.0")
+    conv, norm = layer.conv, layer.layer_norm
+    if not isinstance(norm, nn.GroupNorm) or norm.num_groups != norm.num_channels:
+        raise ModelError("the convolutional stem sees padding by other means than a group norm over time; it cannot be exported")
+
+    def normalised(_: nn.Module, args: tuple[Tensor], __: Tensor) -> Tensor:
+        (hidden,) = args  # [batch, channels, frames]
+        frames = ((lengths - conv.kernel_size[0]) // conv.stride[0] + 1)[:, None]
+        real = torch.arange(hidden.shape[-1], device=hidden.device) < frames
+        # A product with shares of a mean reads the largest tensor of the model once, and writes none of its size.
+        shares = (real.to(hidden.dtype) / frames)[..., None]
+        centred = hidden - hidden @ shares
+        variance = (centred * centred) @ shares
+        return centred * (norm.weight[:, None] * torch.rsqrt(variance + norm.eps)) + norm.bias[:, None]
+
+    handle = norm.register_forward_hook(normalised)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _write_graph(speech_model: SpeechModel, file: Path) -> None:
+    """Trace the model. Whatever the trace would keep of its example (lengths, that nothing is padded) is not in the graph."""
+    samples = round(_TRACED_SECONDS * speech_model.frontend.sampling_rate)
+    rows = [
+        speech_model.frontend(torch.randn(size, generator=torch.Generator().manual_seed(0)).numpy())
+        for size in (samples, samples // 2)
+    ]
+    mask = torch.zeros(len(rows), len(rows[0]), dtype=torch.long)
+    inputs = torch.zeros(len(rows), *rows[0].shape)
+    for row, clip in enumerate(rows):
+        inputs[row, : len(clip)] = clip
+        mask[row, : len(clip)] = 1
+    name, time = "input_values", 1
+    if speech_model.family.inputs == "log_mel":
+        name, time, inputs = "input_features", 2, inputs.transpose(1, 2)
+    axes = {name: {0: "batch", time: "time"}, "attention_mask": {0: "batch", 1: "time"}, "logits": {0: "batch"}}
+    if speech_model.task == "ctc":
+        axes["logits"][1] = "frames"
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is constant in a trace: tests run other sizes
+        # Through torch.export the same graph takes ten times as long, most of it for sizes behind seven convolutions.
+        torch.onnx.export(
+            _Traced(speech_model).eval(),
+            (inputs, mask),
+            str(file),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[name, "attention_mask"],
+            output_names=["logits"],
+            dynamic_axes=axes,
+        )
+
+
+def _quantise_encoder(file: Path, encoder: str) -> None:
+    """Replace the graph by one whose encoder multiplies integers, weights per channel, activations scaled at each call."""
+    try:
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError:
+        raise ModelError("int8 needs the package onnx; install it with: pip install 'speechxfer[onnx]'") from None
+    nodes = [node.name for node in onnx.load(file, load_external_data=False).graph.node if node.op_type in ("MatMul", "Gemm")]
+    exact = file.with_name("exact.onnx")
+    file.rename(exact)
+    quantize_dynamic(
+        exact,
+        file,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_quantize=[name for name in nodes if name.startswith(f"/model/{encoder}/")],
+    )
+    exact.unlink()
