@@ -8,6 +8,7 @@ logits depend on its company.
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,10 +67,9 @@ def export_onnx(speech_model: SpeechModel, directory: Path, precision: str = "fp
 
 
 def _refuse_what_is_not_exact(speech_model: SpeechModel) -> None:
-    config: Any = speech_model.model.base_model.config if not speech_model.is_exported else None
-    if config is None:
+    if speech_model.is_exported:
         raise ModelError("this model is exported already; export the model it came from")
-    if getattr(config, "add_adapter", False):
+    if getattr(speech_model.model.base_model.config, "add_adapter", False):
         raise ModelError("a model with add_adapter cannot be exported: its adapter shortens the frames behind the encoder")
 
 
@@ -161,12 +161,24 @@ def _quantise_encoder(file: Path, encoder: str) -> None:
     nodes = [node.name for node in onnx.load(file, load_external_data=False).graph.node if node.op_type in ("MatMul", "Gemm")]
     exact = file.with_name("exact.onnx")
     file.rename(exact)
-    quantize_dynamic(
-        exact,
-        file,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        op_types_to_quantize=["MatMul", "Gemm"],
-        nodes_to_quantize=[name for name in nodes if name.startswith(f"/model/{encoder}/")],
-    )
+    with _no_advice():
+        quantize_dynamic(
+            exact,
+            file,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            nodes_to_quantize=[name for name in nodes if name.startswith(f"/model/{encoder}/")],
+        )
     exact.unlink()
+
+
+@contextmanager
+def _no_advice() -> Iterator[None]:
+    """Silence what ONNX Runtime tells the root logger: to run a preparation that changes nothing here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

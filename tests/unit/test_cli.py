@@ -235,3 +235,18 @@ def test_the_demo_removes_nothing_but_an_earlier_demo(speechxfer, tmp_path):
     code, _, said = speechxfer("demo", "--out", tmp_path, "--quiet")
     assert code == 2 and "holds no demo" in said
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_export_says_how_far_it_is_from_its_model_and_is_transcribed_with(speechxfer, tones, tmp_path):
+    out = tmp_path / "exported"
+    code, printed, _ = speechxfer("export", "tiny", "--to", "onnx", "--out", out, "--check", tones, "--json")
+    told = json.loads(printed)
+    assert (code, told["holds"], told["utterances"], told["bound"]) == (0, True, 20, 0.01)
+    code, printed, _ = speechxfer("info", out)
+    assert code == 0 and "format: ONNX, fp32" in printed and "loads in: ONNX Runtime" in printed
+    code, _, log = speechxfer("transcribe", tones.parent / "0.wav", "--model", out, "--quiet")
+    assert (code, log) == (0, "")
+    code, _, log = speechxfer("export", "tiny", "--to", "onnx", "--out", out)
+    assert code == 2 and "exists already" in log
+    code, _, log = speechxfer("export", "tiny", "--to", "tflite", "--out", tmp_path / "other")
+    assert code == 2 and "expected onnx" in log
