@@ -87,7 +87,7 @@ def test_integers_are_in_the_encoder_only(small_models, clips, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").glob("*.onnx")) == ["model.onnx"]
     expected, found = answers(made, clips, 1), answers(loaded, clips, 1)
     assert not torch.equal(found[-1], expected[-1])
-    torch.testing.assert_close(found[-1], expected[-1], atol=0.1, rtol=0.1)
+    assert (found[-1].exp() - expected[-1].exp()).abs().mean() < 0.02
 
 
 def test_it_runs_as_it_was_exported_only(small_models, tmp_path):
