@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from speechxfer.errors import ModelError
 from speechxfer.models.families import Family
@@ -27,7 +27,9 @@ ONNX_FILE = "model.onnx"
 class InferenceModel(Protocol):
     """What features are computed and answers decoded with: a `SplitModel`, or a `WholeModel`."""
 
-    model: PreTrainedModel
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model as it was loaded."""
 
     @property
     def device(self) -> torch.device:
