@@ -161,8 +161,9 @@ def compare_fine_tuning(stock: Path, manifest: Path, folder: Path) -> dict[str, 
     their_model = replace(load_model(stock), model=load_model(folder / "theirs").model)
     their_wer, our_wer = (evaluate(model, test).rows.rate for model in (their_model, load_model(folder / "ours")))
     print(
-        f"ours {ours.first:.2f} + {ours.later:.2f} s an epoch, in windows of 30 s {in_windows.later:.2f}; Trainer {default.later:.2f}, "
-        f"at best {best.later:.2f} (batches of {best_size}); what trains alone {suffix:.2f}; WER {our_wer:.3f} against {their_wer:.3f}",
+        f"an epoch: ours {ours.first:.2f} s, then {ours.later:.2f}, in windows of 30 s {in_windows.later:.2f}; Trainer "
+        f"{default.later:.2f}, at best {best.later:.2f} (batches of {best_size}); what trains alone {suffix:.2f}; "
+        f"WER {our_wer:.3f} against {their_wer:.3f}",
         flush=True,
     )
     return {
@@ -176,10 +177,10 @@ def compare_fine_tuning(stock: Path, manifest: Path, folder: Path) -> dict[str, 
 
 def time_ours(stock: Path, manifest: Path, out: Path, batch_seconds: float, context: str) -> Times:
     """Fine-tune as a user does."""
-    given = ["task=seq2seq", f"model.path={stock}", "model.train=decoder", f"whisper.context={context}", "training.precision=fp32"]
+    given = ["task=seq2seq", f"model.path={stock}", "model.train=decoder", f"whisper.context={context}"]
+    given += ["training.precision=fp32", "data.normaliser=english", "training.head_learning_rate=5e-5"]
     given += [f"data.{name}={manifest}[split={name}]" for name in ("train", "dev", "test")]
     given += [f"training.epochs={1 + LATER_EPOCHS}", f"training.batch_seconds={batch_seconds}", "report.audio=false"]
-    given += ["data.normaliser=english", "training.head_learning_rate=5e-5"]
     recipe = out.with_suffix(".yaml")
     recipe.write_text("{}", encoding="utf-8")
     finetune(read_recipe(recipe, given), out)
@@ -265,8 +266,9 @@ def compare_reading(stock: Path, tuned: SpeechModel, test: Manifest) -> dict[str
     theirs = seconds_of(lambda: recogniser([{"raw": clip, "sampling_rate": RATE} for clip in samples]))
     ours = {name: seconds_of(lambda model=model: evaluate(model, test)) for name, model in contexts.items()}  # type: ignore[misc]
     print(
-        f"encoder {1000 * encoder['adaptive']:.0f} ms a clip on the audio there is, {1000 * encoder['stock']:.0f} in windows; WER "
-        f"{wers['adaptive']:.3f}, {wers['stock']:.3f}; transcription {ours['adaptive']:.1f} s, {ours['stock']:.1f}, pipeline {theirs:.1f}",
+        f"encoder {1000 * encoder['adaptive']:.0f} ms a clip on the audio there is, {1000 * encoder['stock']:.0f} in windows; "
+        f"WER {wers['adaptive']:.3f}, {wers['stock']:.3f}; transcription {ours['adaptive']:.1f} s, {ours['stock']:.1f}, "
+        f"pipeline {theirs:.1f}",
         flush=True,
     )
     return {

@@ -16,7 +16,7 @@ def export(
     model: Annotated[str, typer.Argument(help="A model that speechxfer saved, or the run that made it.")],
     out: Annotated[Path, typer.Option(help="The directory to write; it must not exist.")],
     to: Annotated[str, typer.Option("--to", help="onnx: CTC and classification models, run by ONNX Runtime.")] = "onnx",
-    precision: Annotated[str, typer.Option(help="fp32, or int8: smaller, and faster on a CPU.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32, or int8: a smaller file.")] = "fp32",
     check: Annotated[
         str | None,
         typer.Option(help="A manifest to compare answers on, 20 utterances of it. Default: the demo's call.", show_default=False),

@@ -219,7 +219,7 @@ class _Writer:
             sequences = GenerationMixin.generate(
                 model,
                 encoder_outputs=encoded,
-                attention_mask=torch.ones(encoded.last_hidden_state.shape[:2], dtype=torch.long),  # ends a warning, no more
+                attention_mask=self._lengths.new_ones(len(rows), 1),  # ends a warning, no more
                 decoder_input_ids=prompts,
                 generation_config=settings,
             )

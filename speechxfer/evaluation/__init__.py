@@ -51,6 +51,7 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.evaluation.audio_facts import AudioFacts as AudioFacts
     from speechxfer.evaluation.audio_facts import measure as measure
+    from speechxfer.evaluation.decoder_checks import check_decoder as check_decoder
     from speechxfer.evaluation.doctor import Finding as Finding
     from speechxfer.evaluation.doctor import examine as examine
     from speechxfer.evaluation.domain_gap import DomainGap as DomainGap
@@ -77,7 +78,6 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.metrics import word_errors as word_errors
     from speechxfer.evaluation.proof import Difference as Difference
     from speechxfer.evaluation.proof import Verdict as Verdict
-    from speechxfer.evaluation.decoder_checks import check_decoder as check_decoder
     from speechxfer.evaluation.proof import compare as compare
     from speechxfer.evaluation.scoring import RowErrors as RowErrors
     from speechxfer.evaluation.scoring import SetScores as SetScores

@@ -269,7 +269,9 @@ def _misfits(rows: Sequence[Row], model: SpeechModel) -> Iterator[Finding]:
     if tokens := model.tokens:
         room = tokens.max_length - len(tokens.prompt(next(iter(tokens.languages), None))) - 1
         full = [row for row in rows if len(tokens.encode(texts[id(row)])) > room]
-        yield from _about(full, "error", "no-room", f"over the {tokens.max_length} tokens that this decoder takes at once", advice)
+        yield from _about(
+            full, "error", "no-room", f"over the {tokens.max_length} tokens that this decoder takes at once", advice
+        )
     if not model.vocabulary:
         return
     unknown = model.vocabulary.unknown(texts.values())

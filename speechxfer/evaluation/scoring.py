@@ -253,10 +253,11 @@ def score_set(
 
 
 def _heard(
-    split: SplitModel, features: Sequence[Features], speech_model: SpeechModel, precision: str, decoder: Decoder | None
+    split: InferenceModel, features: Sequence[Features], speech_model: SpeechModel, precision: str, decoder: Decoder | None
 ) -> tuple[list[Segment], float]:
     """Give what was heard in each utterance, and the share of blank frames of a CTC model."""
     if speech_model.tokens:
+        assert isinstance(split, SplitModel)
         segments, blank = write(split, features, speech_model.tokens, precision), 0.0
     else:
         assert speech_model.vocabulary is not None

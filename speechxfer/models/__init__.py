@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
-    "EMBEDDED": "speechxfer.models.save_load",
+    "EMBEDDED": "speechxfer.models.directory",
     "autocast": "speechxfer.models.compute",
     "choose_device": "speechxfer.models.compute",
     "choose_precision": "speechxfer.models.compute",
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from speechxfer.models.compute import suitable_batch_seconds as suitable_batch_seconds
     from speechxfer.models.cut import Cut as Cut
     from speechxfer.models.cut import encoder_of as encoder_of
+    from speechxfer.models.directory import EMBEDDED as EMBEDDED
     from speechxfer.models.encoder_head import EncoderHeadConfig as EncoderHeadConfig
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
     from speechxfer.models.export import export_onnx as export_onnx
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
     from speechxfer.models.lora import merge_lora as merge_lora
     from speechxfer.models.lora import save_head as save_head
     from speechxfer.models.runtimes import InferenceModel as InferenceModel
-    from speechxfer.models.save_load import EMBEDDED as EMBEDDED
     from speechxfer.models.save_load import SpeechModel as SpeechModel
     from speechxfer.models.save_load import has_head as has_head
     from speechxfer.models.save_load import load_model as load_model

@@ -138,7 +138,7 @@ def _write_graph(speech_model: SpeechModel, file: Path) -> None:
         axes["logits"][1] = "frames"
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is constant in a trace: tests run other sizes
-        # Through torch.export the same graph takes ten times as long, most of it for sizes behind seven convolutions.
+        # Through torch.export the same graph takes three times as long, most of it for sizes behind seven convolutions.
         torch.onnx.export(
             _Traced(speech_model).eval(),
             (inputs, mask),

@@ -17,8 +17,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from speechxfer.errors import ModelError
-from speechxfer.models.families import Family
 from speechxfer.models.cut import frame_lengths
+from speechxfer.models.families import Family
 from speechxfer.models.features import FeatureBatch, Features
 
 ONNX_FILE = "model.onnx"

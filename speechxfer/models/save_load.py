@@ -5,16 +5,13 @@ A pretrained directory gives an encoder under a new head; a directory saved by s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -29,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
 from speechxfer.models.cut import encoder_of, frame_lengths
+from speechxfer.models.directory import load_strictly, read_config, read_weights
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
 from speechxfer.models.families import FAMILIES, Family
 from speechxfer.models.frontend import Frontend
@@ -36,17 +34,12 @@ from speechxfer.models.runtimes import OnnxModel
 from speechxfer.models.tokens import Tokens
 from speechxfer.models.whisper import adaptive_whisper
 
-EMBEDDED = "tiny"
-"""Names the model that comes with the package, wherever a directory is taken."""
-
 # The head is the native one wherever the family has a class for it.
 _NATIVE: dict[tuple[str, str, str], type[PreTrainedModel]] = {
     ("wav2vec2", "ctc", "linear"): Wav2Vec2ForCTC,
     ("wav2vec2", "classification", "linear"): Wav2Vec2ForSequenceClassification,
 }
 _NATIVE_BY_NAME = {kind.__name__: (kind, task) for (_, task, _), kind in _NATIVE.items()}
-# Weight norm as torch named it before it was a parametrisation.
-_OLD_NAMES = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
 
 @dataclass(frozen=True)
@@ -162,7 +155,7 @@ def new_head(
     ModelError
         If the directory is not a usable model; the message names what is missing.
     """
-    path, config = _read_config(directory)
+    path, config = read_config(directory)
     if _is_exported(config):
         raise ModelError(f"{path}: an exported model has no weights to train; take the model it was exported from")
     encoder_config = config.get("encoder", {}) if _is_own_pair(config) else config
@@ -183,7 +176,7 @@ def new_head(
             whole_config = _calm(AutoConfig.for_model(**encoder_config)).to_dict()
             model = EncoderHeadModel(EncoderHeadConfig(encoder=whole_config, task=task, **sizes, **names))
     if not random_encoder:
-        _load_strictly(encoder_of(model), _encoder_weights(_read_weights(path), family), path)
+        load_strictly(encoder_of(model), _encoder_weights(read_weights(path), family), path)
     return SpeechModel(model, family, Frontend.load(path, family), task, vocabulary, tuple(labels), normaliser)
 
 
@@ -231,7 +224,7 @@ def load_model(directory: str | Path) -> SpeechModel:
     ModelError
         If the directory is missing, incomplete, or holds a pretrained model without a head of ours.
     """
-    path, config = _read_config(directory)
+    path, config = read_config(directory)
     if _class_name(config) == WhisperForConditionalGeneration.__name__:
         return _load_whisper(path, config)
     if _is_own_pair(config):
@@ -253,7 +246,7 @@ def load_model(directory: str | Path) -> SpeechModel:
     else:
         with _naming_the_configuration(path):
             model = kind(model_config)
-        _load_strictly(model, _read_weights(path), path)
+        load_strictly(model, read_weights(path), path)
     labels = tuple(label for _, label in sorted((model.config.id2label or {}).items()))
     ours = getattr(model.config, "speechxfer", {})
     return SpeechModel(
@@ -273,9 +266,9 @@ def _load_whisper(path: Path, config: dict[str, Any]) -> SpeechModel:
     family = _family(path, config)
     with _naming_the_configuration(path):
         model = adaptive_whisper(_calm(AutoConfig.for_model(**config)))  # type: ignore[arg-type]
-    weights = _read_weights(path)
+    weights = read_weights(path)
     tied: dict[str, str] = dict(model._tied_weights_keys or {})
-    _load_strictly(model, {name: weights[other] for name, other in tied.items() if other in weights} | weights, path)
+    load_strictly(model, {name: weights[other] for name, other in tied.items() if other in weights} | weights, path)
     tokens = Tokens.load(path, model.config)
     model.generation_config = tokens.generation
     ours = getattr(model.config, "speechxfer", {})
@@ -318,7 +311,7 @@ def has_head(directory: str | Path) -> bool:
     ModelError
         If the directory or its configuration cannot be read.
     """
-    _, config = _read_config(directory)
+    _, config = read_config(directory)
     complete = {*_NATIVE_BY_NAME, WhisperForConditionalGeneration.__name__}
     return _is_own_pair(config) or _class_name(config) in complete
 
@@ -348,75 +341,8 @@ def _no_progress_bar() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
-    path = Path(directory)
-    if str(directory) == EMBEDDED and not path.exists():
-        path = Path(str(files("speechxfer"))) / "assets" / EMBEDDED
-    if (path / "model" / "config.json").is_file():
-        path /= "model"
-    if not path.is_dir():
-        parent = path.parent if path.parent.is_dir() else Path()
-        beside = sorted(child.name for child in parent.iterdir() if (child / "config.json").is_file())
-        raise ModelError(f"{path}: no such model directory" + (f"; beside it: {', '.join(beside)}" if beside else ""))
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: not a model directory, config.json is missing") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path / 'config.json'}: not readable as JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{path / 'config.json'}: expected an object, found {type(config).__name__}")
-    return path, config
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """Read all tensors of `model.safetensors`, or of the parts its index names, as fp32."""
-    index = path / "model.safetensors.index.json"
-    if index.is_file():
-        files = [path / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]
-    else:
-        files = [path / "model.safetensors"]
-    tensors: dict[str, Tensor] = {}
-    for file in files:
-        if not file.is_file():
-            pickles = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-            found = f"; {', '.join(pickles)} is a pickle and is not opened: convert it to safetensors" if pickles else ""
-            raise ModelError(f"{path}: {file.name} is missing{found}")
-        try:
-            with safe_open(file, framework="pt") as opened:
-                tensors |= {_new_name(name): _as_fp32(opened.get_tensor(name)) for name in opened.keys()}
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{file}: not a whole safetensors file: {error}") from None
-    return tensors
-
-
-def _as_fp32(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
-
-
-def _new_name(name: str) -> str:
-    for old, new in _OLD_NAMES.items():
-        if name.endswith(old):
-            return name.removesuffix(old) + new
-    return name
-
-
 def _encoder_weights(tensors: dict[str, Tensor], family: Family) -> dict[str, Tensor]:
     for prefix in family.weight_prefixes:
         if any(name.startswith(prefix) for name in tensors):
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     return {}
-
-
-def _load_strictly(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    complaints = [f"missing: {name}" for name in expected.keys() - found.keys()]
-    complaints += [f"unexpected: {name}" for name in found.keys() - expected.keys()]
-    complaints += [
-        f"{name} has shape {found[name]}, expected {shape}" for name, shape in expected.items() if found.get(name, shape) != shape
-    ]
-    if complaints:
-        shown = "\n  ".join(sorted(complaints)[:10]) + ("\n  ..." if len(complaints) > 10 else "")
-        raise ModelError(f"{path}: the weights do not fit the configuration, {len(complaints)} complaint(s):\n  {shown}")
-    module.load_state_dict(tensors, strict=True)

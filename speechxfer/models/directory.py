@@ -1,0 +1,89 @@
+"""A model directory in; its configuration and its weights, of safetensors only, or one line on what is wrong with it, out."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from speechxfer.errors import ModelError
+
+EMBEDDED = "tiny"
+"""Names the model that comes with the package, wherever a directory is taken."""
+
+# Weight norm as torch named it before it was a parametrisation.
+_OLD_NAMES = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
+
+
+def read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
+    """Find a model's directory and read its `config.json`."""
+    path = Path(directory)
+    if str(directory) == EMBEDDED and not path.exists():
+        path = Path(str(files("speechxfer"))) / "assets" / EMBEDDED
+    if (path / "model" / "config.json").is_file():
+        path /= "model"
+    if not path.is_dir():
+        parent = path.parent if path.parent.is_dir() else Path()
+        beside = sorted(child.name for child in parent.iterdir() if (child / "config.json").is_file())
+        raise ModelError(f"{path}: no such model directory" + (f"; beside it: {', '.join(beside)}" if beside else ""))
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: not a model directory, config.json is missing") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path / 'config.json'}: not readable as JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{path / 'config.json'}: expected an object, found {type(config).__name__}")
+    return path, config
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read all tensors of `model.safetensors`, or of the parts its index names, as fp32."""
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        files = [path / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]
+    else:
+        files = [path / "model.safetensors"]
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        if not file.is_file():
+            pickles = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+            found = f"; {', '.join(pickles)} is a pickle and is not opened: convert it to safetensors" if pickles else ""
+            raise ModelError(f"{path}: {file.name} is missing{found}")
+        try:
+            with safe_open(file, framework="pt") as opened:
+                tensors |= {_new_name(name): _as_fp32(opened.get_tensor(name)) for name in opened.keys()}
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{file}: not a whole safetensors file: {error}") from None
+    return tensors
+
+
+def _as_fp32(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+
+
+def _new_name(name: str) -> str:
+    for old, new in _OLD_NAMES.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def load_strictly(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Put weights into a module, or complain of all that is missing, left over or of another shape."""
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    complaints = [f"missing: {name}" for name in expected.keys() - found.keys()]
+    complaints += [f"unexpected: {name}" for name in found.keys() - expected.keys()]
+    complaints += [
+        f"{name} has shape {found[name]}, expected {shape}" for name, shape in expected.items() if found.get(name, shape) != shape
+    ]
+    if complaints:
+        shown = "\n  ".join(sorted(complaints)[:10]) + ("\n  ..." if len(complaints) > 10 else "")
+        raise ModelError(f"{path}: the weights do not fit the configuration, {len(complaints)} complaint(s):\n  {shown}")
+    module.load_state_dict(tensors, strict=True)
