@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "CommandRecognizer": "speechxfer.commands",
     "Transcriber": "speechxfer.transcription",
     "evaluate": "speechxfer.evaluation",
     "finetune": "speechxfer.training",
@@ -19,9 +20,19 @@ _PUBLIC = {
     "read_recipe": "speechxfer.recipe",
 }
 
-__all__ = ["Transcriber", "__version__", "evaluate", "finetune", "load_model", "read_manifest", "read_recipe"]
+__all__ = [
+    "CommandRecognizer",
+    "Transcriber",
+    "__version__",
+    "evaluate",
+    "finetune",
+    "load_model",
+    "read_manifest",
+    "read_recipe",
+]
 
 if TYPE_CHECKING:
+    from speechxfer.commands import CommandRecognizer
     from speechxfer.data import read_manifest
     from speechxfer.evaluation import evaluate
     from speechxfer.models import load_model

@@ -18,7 +18,8 @@ class Features:
     ----------
     frames
         `[frames, width]` at the cut; for the cut before the encoder the inputs, `[input positions, width]` or `[samples]`; behind
-        the encoder of a model that pools over time the means of the layers it pools, `[layers, width]`.
+        the encoder of a model that pools over time the means of the layers it pools, `[layers, width]`, and if asked for the
+        standard deviations over time after them, `[2 x layers, width]`.
     input_length
         Input positions (mel frames or samples) the utterance had, from which the native forward derives its masks.
     """

@@ -16,7 +16,9 @@ from speechxfer.models.save_load import SpeechModel
 from speechxfer.models.split import SplitModel
 
 
-def for_inference(speech_model: SpeechModel, device: str = "auto", precision: str = "auto") -> tuple[InferenceModel, str]:
+def for_inference(
+    speech_model: SpeechModel, device: str = "auto", precision: str = "auto", *, keep_deviations: bool = False
+) -> tuple[InferenceModel, str]:
     """Make a model ready.
 
     Parameters
@@ -28,6 +30,8 @@ def for_inference(speech_model: SpeechModel, device: str = "auto", precision: st
     precision
         `auto`, `fp32`, `bf16`, or `int8`: linear layers multiply 8-bit integers, scaled for each batch (CPU only). An exported
         model has the one it was exported with.
+    keep_deviations
+        See `SplitModel`.
 
     Returns
     -------
@@ -45,11 +49,12 @@ def for_inference(speech_model: SpeechModel, device: str = "auto", precision: st
         return _exported(speech_model, speech_model.model, device, precision), "fp32"
     where = choose_device(device)
     speech_model.model.requires_grad_(False)
+    family, kept = speech_model.family, {"keep_deviations": keep_deviations}
     if precision != "int8":
-        return SplitModel(speech_model.model, speech_model.family).to(where), choose_precision(precision, where)
+        return SplitModel(speech_model.model, family, **kept).to(where), choose_precision(precision, where)
     if where.type != "cpu":
         raise ModelError(f"precision int8 works on the CPU only, and this is {where}; take bf16")
-    return SplitModel(_with_integers(speech_model.model), speech_model.family), "fp32"
+    return SplitModel(_with_integers(speech_model.model), family, **kept), "fp32"
 
 
 def _with_integers(model: PreTrainedModel) -> PreTrainedModel:

@@ -49,9 +49,11 @@ class SplitModel(nn.Module):
         Its entry.
     masked
         Whether features will be masked in time, which their means cannot be.
+    keep_deviations
+        Whether standard deviations over time are kept with the means, for whoever uses the features without the head.
     """
 
-    def __init__(self, model: PreTrainedModel, family: Family, *, masked: bool = False) -> None:
+    def __init__(self, model: PreTrainedModel, family: Family, *, masked: bool = False, keep_deviations: bool = False) -> None:
         super().__init__()
         self.model = model
         self.family = family
@@ -59,6 +61,7 @@ class SplitModel(nn.Module):
         self._pools_all_layers = bool(getattr(model.config, "use_weighted_layer_sum", False))
         # The mean over time may come first, since whatever a pooling head does before it is linear.
         self._keeps_means = self.cut.kind == "end" and (self._pools_all_layers or (_pools_over_time(model) and not masked))
+        self._keeps_deviations = self._keeps_means and keep_deviations
         # Whisper's log-mel is padded with the zeros that its convolutions pad with themselves.
         self._stem_sees_padding = family.inputs == "waveform" and sees_padding(self._stem)
 
@@ -97,7 +100,7 @@ class SplitModel(nn.Module):
         if self.cut.kind == "input":
             return input_length, config.num_mel_bins if self.family.inputs == "log_mel" else 1
         if self._keeps_means:
-            return self._kept_layers, config.hidden_size
+            return self._kept_layers * (2 if self._keeps_deviations else 1), config.hidden_size
         width = config.conv_dim[-1] if self.cut.kind == "stem" else config.hidden_size
         return int(self.frame_lengths(torch.tensor(input_length))), width
 
@@ -152,7 +155,11 @@ class SplitModel(nn.Module):
             native = self._native_inputs(inputs.frames, inputs.input_lengths)
             encoded = self._encoder(**native, output_hidden_states=self._pools_all_layers)
         layers = encoded.hidden_states if self._pools_all_layers else (encoded.last_hidden_state,)
-        return PooledClassificationHead.pool(layers, lengths)
+        means = PooledClassificationHead.pool(layers, lengths)
+        if not self._keeps_deviations:
+            return means
+        squares = ((layer.float() - means[:, [number]]) ** 2 for number, layer in enumerate(layers))
+        return torch.cat([means, PooledClassificationHead.pool([*squares], lengths).sqrt()], dim=1)
 
     @contextmanager
     def _stopping_at_cut(self) -> Iterator[None]:
@@ -233,7 +240,8 @@ class SplitModel(nn.Module):
 
     def prefix_digest(self) -> str:
         """Give a hash of all weights below the cut and of the configuration that shapes them."""
-        kept = f"{self.cut}{self._kept_layers if self._keeps_means else ''}{self.family}"
+        statistics = f"{self._kept_layers}{' and deviations' if self._keeps_deviations else ''}" if self._keeps_means else ""
+        kept = f"{self.cut}{statistics}{self.family}"
         config: Any = self._encoder.config
         shape = {name: value for name, value in config.to_dict().items() if name not in _OF_THE_HEAD}
         digest = hashlib.blake2b(f"{kept}{sorted(shape.items())}".encode(), digest_size=16)
@@ -273,7 +281,7 @@ class SplitModel(nn.Module):
         encoder = self._encoder
         with ExitStack() as undo:
             if self.cut.kind == "end":
-                layers = tuple(hidden[:, [layer]] for layer in range(hidden.shape[1])) if self._keeps_means else None
+                layers = tuple(hidden[:, [layer]] for layer in range(self._kept_layers)) if self._keeps_means else None
                 output = BaseModelOutput(last_hidden_state=layers[-1] if layers else hidden, hidden_states=layers)
                 undo.enter_context(_replaced_forward(encoder, lambda *_, **__: output))
             elif self.cut.kind == "stem":

@@ -1,0 +1,49 @@
+"""Voice commands: from a few examples, from none, and knowing when to say "unknown"."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "CommandRecognizer": "speechxfer.commands.recognizer",
+    "CommandSpotter": "speechxfer.commands.spotter",
+    "DetectionCurve": "speechxfer.commands.detection",
+    "Event": "speechxfer.commands.spotter",
+    "Heard": "speechxfer.commands.recognizer",
+    "Enrolment": "speechxfer.commands.enrolment",
+    "PhraseHeard": "speechxfer.commands.zero_shot",
+    "PhraseScorer": "speechxfer.commands.zero_shot",
+    "area_under_roc": "speechxfer.commands.detection",
+    "calibrate_thresholds": "speechxfer.commands.calibrate",
+    "detection_curve": "speechxfer.commands.detection",
+    "enrol": "speechxfer.commands.enrol",
+    "poisson_interval": "speechxfer.commands.detection",
+    "read_examples": "speechxfer.commands.examples",
+    "score_commands": "speechxfer.commands.calibrate",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.commands.calibrate import calibrate_thresholds as calibrate_thresholds
+    from speechxfer.commands.calibrate import score_commands as score_commands
+    from speechxfer.commands.detection import DetectionCurve as DetectionCurve
+    from speechxfer.commands.detection import area_under_roc as area_under_roc
+    from speechxfer.commands.detection import detection_curve as detection_curve
+    from speechxfer.commands.detection import poisson_interval as poisson_interval
+    from speechxfer.commands.enrol import enrol as enrol
+    from speechxfer.commands.enrolment import Enrolment as Enrolment
+    from speechxfer.commands.examples import read_examples as read_examples
+    from speechxfer.commands.recognizer import CommandRecognizer as CommandRecognizer
+    from speechxfer.commands.recognizer import Heard as Heard
+    from speechxfer.commands.spotter import CommandSpotter as CommandSpotter
+    from speechxfer.commands.spotter import Event as Event
+    from speechxfer.commands.zero_shot import PhraseHeard as PhraseHeard
+    from speechxfer.commands.zero_shot import PhraseScorer as PhraseScorer
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
