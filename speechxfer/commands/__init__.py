@@ -17,7 +17,7 @@ _PUBLIC = {
     "area_under_roc": "speechxfer.commands.detection",
     "calibrate_thresholds": "speechxfer.commands.calibrate",
     "detection_curve": "speechxfer.commands.detection",
-    "enrol": "speechxfer.commands.enrol",
+    "enrol": "speechxfer.commands.enrolling",
     "poisson_interval": "speechxfer.commands.detection",
     "read_examples": "speechxfer.commands.examples",
     "score_commands": "speechxfer.commands.calibrate",
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from speechxfer.commands.detection import area_under_roc as area_under_roc
     from speechxfer.commands.detection import detection_curve as detection_curve
     from speechxfer.commands.detection import poisson_interval as poisson_interval
-    from speechxfer.commands.enrol import enrol as enrol
+    from speechxfer.commands.enrolling import enrol as enrol
     from speechxfer.commands.enrolment import Enrolment as Enrolment
     from speechxfer.commands.examples import read_examples as read_examples
     from speechxfer.commands.recognizer import CommandRecognizer as CommandRecognizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,6 +103,32 @@ def fit_probe(vectors: npt.ArrayLike, commands: Numbers, penalty: float) -> Line
     start = np.zeros(number * (rows.shape[1] + 1))
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_STEPS}).x
     return LinearClassifier(mean, scale, found[:-number].reshape(number, -1), found[-number:])
+
+
+def averaged(classifiers: Sequence[LinearClassifier], rows: Sequence[npt.ArrayLike]) -> LinearClassifier:
+    """Average the scores of classifiers, each of which sees a part of the vector; none is louder than the others.
+
+    Parameters
+    ----------
+    classifiers
+        In the order of the parts.
+    rows
+        `[rows, dimensions]` of each, by which the spread of its scores is found.
+
+    Returns
+    -------
+    LinearClassifier
+        Of the joined vectors; its scores are spread as those of the parts are on average.
+    """
+    spreads = np.array([one.scores(seen).std() + _SMALL for one, seen in zip(classifiers, rows, strict=True)])
+    shares = spreads.mean() / spreads / len(classifiers)
+    weighted = list(zip(shares, classifiers, strict=True))
+    return LinearClassifier(
+        np.concatenate([one.mean for one in classifiers]),
+        np.concatenate([one.scale for one in classifiers]),
+        np.concatenate([share * one.weight for share, one in weighted], axis=1),
+        np.sum([share * one.bias for share, one in weighted], axis=0),
+    )
 
 
 def _standardise(vectors: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:

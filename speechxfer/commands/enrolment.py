@@ -74,12 +74,12 @@ class Enrolment:
 
     @classmethod
     def fit(cls, **known: Any) -> Self:
-        """Choose layer and method and fit both classifiers; `known` are the fields up to `window_seconds`."""
+        """Choose layers and method and fit both classifiers; `known` are the fields up to `window_seconds`."""
         numbers: Numbers = np.array([known["commands"].index(label) for label in known["labels"]], dtype=np.int64)
         views: list[Statistics] = [view.astype(np.float32) for view in known["examples"]]
         choice = choose(views, numbers, known["speakers"])
-        others = known["unknown"][:, choice.layer].astype(np.float32)
-        rows = np.concatenate([*(view[:, choice.layer] for view in views), others])
+        others = choice.vectors(known["unknown"].astype(np.float32))
+        rows = np.concatenate([*map(choice.vectors, views), others])
         names = np.concatenate([np.tile(numbers, len(views)), np.full(len(others), len(known["commands"]))])
         detector = fit_probe(rows, names, _DETECTOR_PENALTY)
         lowest = (_LOWEST,) * len(known["commands"])
@@ -87,7 +87,7 @@ class Enrolment:
 
     def log_odds(self, statistics: Statistics) -> Floats:
         """Give of sounds `[sounds, layers, dimensions]` the log-odds of each command against all else, `[sounds, commands]`."""
-        scores = self.detector.scores(statistics[:, self.choice.layer])
+        scores = self.detector.scores(self.choice.vectors(statistics))
         everything = np.arange(scores.shape[1])
         others = [logsumexp(scores[:, everything != command], axis=1) for command in range(len(self.commands))]
         return scores[:, :-1] - np.stack(others, axis=1)
@@ -139,7 +139,8 @@ class Enrolment:
                 raise ValueError(f"another format than {FORMAT}, which this version reads")
             tensors = load((directory / content.pop("tensors")).read_bytes())
             known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
-            known["choice"] = Choice(**content["choice"])
+            choice = content["choice"]
+            known["choice"] = Choice(choice["method"], tuple(choice["layers"]), choice["accuracy"])
             for name in ("classifier", "detector"):
                 parts = {part: tensors[f"{name}.{part}"] for part in ("mean", "scale", "weight", "bias")}
                 known[name] = LinearClassifier(**parts)

@@ -58,5 +58,5 @@ def _from_folders(directory: Path) -> Manifest:
         "audio": [str(path.relative_to(directory)) for path in files],
         "label": [path.parent.name for path in files],
     }
-    # A folder has no lines: messages name it, and the file.
-    return Manifest(columns, str(directory / "."), [0] * len(files))
+    # There are no lines to name: messages name the file.
+    return Manifest(columns, str(directory / "*"), [0] * len(files))

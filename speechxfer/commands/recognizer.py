@@ -118,7 +118,7 @@ class CommandRecognizer:
             return []
         statistics = self._encoder([speech_in(utterance) for utterance in utterances])
         enrolment = self.enrolment
-        scores = enrolment.classifier.scores(statistics[:, enrolment.choice.layer])
+        scores = enrolment.classifier.scores(enrolment.choice.vectors(statistics))
         return [self._heard(*one) for one in zip(scores, enrolment.log_odds(statistics), strict=True)]
 
     def log_odds(self, samples: Samples) -> Floats:

@@ -1,18 +1,18 @@
-"""Statistics of a few examples in, the layer and the classifier that tell them apart best out, by cross-validation among them."""
+"""Statistics of a few examples in, the layers and the classifier that tell them apart best out, by cross-validation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from speechxfer.commands.classifiers import Floats, LinearClassifier, Numbers, fit_probe, fit_prototypes
+from speechxfer.commands.classifiers import LinearClassifier, Numbers, averaged, fit_probe, fit_prototypes
 from speechxfer.commands.features import Statistics
 
 _SHRINKAGE = 0.5
-_PENALTY = 0.02
+_PENALTY = 0.01
 _PROBE_FROM = 5  # examples of each command
 _MOST_FOLDS = 5
 
@@ -25,25 +25,30 @@ class Choice:
     ----------
     method
         `prototypes` or `probe`.
-    layer
-        Whose statistics are looked at, from 0; the last is that after the encoder.
+    layers
+        Whose statistics are looked at, from 0; each has a classifier of its own, and their scores are averaged.
     accuracy
         In cross-validation among the examples; None where a command has only one.
     """
 
     method: str
-    layer: int
-    accuracy: float | None
+    layers: tuple[int, ...]
+    accuracy: float | None = None
+
+    def vectors(self, statistics: Statistics) -> Statistics:
+        """Give what the classifiers look at, `[sounds, layers x dimensions]`, of `[sounds, all layers, dimensions]`."""
+        return statistics[:, list(self.layers)].reshape(len(statistics), -1)
 
     def fit(self, views: Sequence[Statistics], commands: Numbers) -> LinearClassifier:
         """Fit to examples, all views of them: `[examples, layers, dimensions]` each, commands `[examples]`."""
-        rows = np.concatenate([view[:, self.layer] for view in views])
         fit, strength = (fit_probe, _PENALTY) if self.method == "probe" else (fit_prototypes, _SHRINKAGE)
-        return fit(rows, np.tile(commands, len(views)), strength)
+        numbers = np.tile(commands, len(views))
+        rows = [np.concatenate([view[:, layer] for view in views]) for layer in self.layers]
+        return averaged([fit(of_layer, numbers, strength) for of_layer in rows], rows)
 
 
 def choose(views: Sequence[Statistics], commands: Numbers, speakers: Sequence[str]) -> Choice:
-    """Choose the layer with prototypes, then between prototypes and a probe.
+    """Choose the layers with prototypes, then between prototypes and a probe.
 
     Parameters
     ----------
@@ -57,38 +62,33 @@ def choose(views: Sequence[Statistics], commands: Numbers, speakers: Sequence[st
     Returns
     -------
     Choice
-        With one example of some command there is nothing to hold out: prototypes on the last layer.
+        The upper half of the layers together, unless one alone is better. With one example of some command there is nothing to
+        hold out, and it is prototypes on the upper half.
     """
+    count = views[0].shape[1]
+    together = Choice("prototypes", tuple(range(count // 2, count)))
     folds = _folds(commands, speakers)
-    last = views[0].shape[1] - 1
     if folds is None:
-        return Choice("prototypes", last, None)
+        return together
     # What goes into the first layer has heard nothing of its surroundings.
-    tried = [_validated("prototypes", layer, views, commands, folds) for layer in range(last, 0, -1)]
-    best = max(tried, key=_merit)
+    candidates = [together, *(Choice("prototypes", (layer,)) for layer in range(count - 1, 0, -1))]
+    best = max((_validated(one, views, commands, folds) for one in candidates), key=_accuracy)
     if np.bincount(commands).min() >= _PROBE_FROM:
-        best = max(best, _validated("probe", best[0].layer, views, commands, folds), key=_merit)
-    return best[0]
+        best = max(best, _validated(Choice("probe", best.layers), views, commands, folds), key=_accuracy)
+    return best
 
 
-def _merit(tried: tuple[Choice, float]) -> tuple[float, float]:
-    choice, margin = tried
-    return choice.accuracy or 0.0, margin
+def _accuracy(choice: Choice) -> float:
+    return choice.accuracy or 0.0
 
 
-def _validated(
-    method: str, layer: int, views: Sequence[Statistics], commands: Numbers, folds: npt.NDArray[np.int64]
-) -> tuple[Choice, float]:
-    """Give a choice with its accuracy, and by how much the right command wins on average, in spreads of the scores."""
-    choice, scores = Choice(method, layer, None), np.zeros((len(commands), int(commands.max()) + 1))
+def _validated(choice: Choice, views: Sequence[Statistics], commands: Numbers, folds: npt.NDArray[np.int64]) -> Choice:
+    right = 0
     for fold in range(int(folds.max()) + 1):
         held = folds == fold
         classifier = choice.fit([view[~held] for view in views], commands[~held])
-        scores[held] = classifier.scores(views[0][held, layer])
-    right = scores[np.arange(len(commands)), commands]
-    others = np.where(np.eye(scores.shape[1], dtype=bool)[commands], -np.inf, scores).max(axis=1)
-    margins: Floats = right - others
-    return Choice(method, layer, float((margins > 0).mean())), float(margins.mean() / max(float(scores.std()), 1e-9))
+        right += int((classifier.scores(choice.vectors(views[0][held])).argmax(axis=1) == commands[held]).sum())
+    return replace(choice, accuracy=right / len(commands))
 
 
 def _folds(commands: Numbers, speakers: Sequence[str]) -> npt.NDArray[np.int64] | None:

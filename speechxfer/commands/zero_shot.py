@@ -2,8 +2,8 @@
 
 A phrase's likelihood is its exact CTC forward probability (Graves et al. 2006) against that of the best path of all, the
 background, so that a clip's length and noise weigh on both. On clips that hold one command, that tells prefix pairs apart
-(`stop`, `stop it`): both have to account for all of the clip. Whether it is any command is another question, and there a longer phrase
-has more to lose: the score that is rejected by is divided by the number of symbols.
+(`stop`, `stop it`): both have to account for all of the clip. Whether it is any command is another question, and there a longer
+phrase has more to lose: the score that is rejected by is divided by the number of symbols.
 """
 
 from __future__ import annotations

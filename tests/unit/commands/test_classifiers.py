@@ -5,7 +5,7 @@ import pytest
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from speechxfer.commands.classifiers import fit_probe, fit_prototypes
+from speechxfer.commands.classifiers import averaged, fit_probe, fit_prototypes
 
 
 @pytest.fixture
@@ -46,3 +46,12 @@ def test_a_command_with_more_examples_is_no_likelier():
     rows, commands = random.normal(size=(110, 3)), np.repeat([0, 1], [100, 10])
     found = fit_probe(rows, commands, 10.0)
     assert np.abs(np.exp(log_softmax(found.scores(rows), axis=1)) - 0.5).max() < 0.1
+
+
+def test_the_average_is_that_of_the_parts_scores(data):
+    rows, commands = data
+    parts = [rows[:, :10], rows[:, 10:]]
+    fitted = [fit_prototypes(parts[0], commands, 0.5), fit_probe(parts[1], commands, 0.01)]
+    spreads = [one.scores(part).std() for one, part in zip(fitted, parts, strict=True)]
+    expected = np.mean([one.scores(part) / spread for one, part, spread in zip(fitted, parts, spreads, strict=True)], axis=0)
+    assert averaged(fitted, parts).scores(rows) == pytest.approx(expected * np.mean(spreads), rel=1e-4)

@@ -40,7 +40,7 @@ def enrol(
 ) -> Enrolment:
     """Enrol commands from a few examples of each.
 
-    Layer and method are chosen by cross-validation among the examples; each is also looked at faster, slower, louder, quieter
+    Layers and method are chosen by cross-validation among the examples; each is also looked at faster, slower, louder, quieter
     and in noise. From five examples of each command on, a trained probe competes with prototypes.
 
     Parameters
@@ -53,7 +53,7 @@ def enrol(
         Recordings of what is no command, such as other speech; near misses made of the examples are known to be none anyway.
     onto
         Commands enrolled before, which are kept: their examples stay as they are, to the bit, and new examples of one of them
-        join the old. Layer, method and both classifiers are found anew for all together, and thresholds have to be set anew.
+        join the old. Layers, method and both classifiers are found anew for all together, and thresholds have to be set anew.
     device, precision
         `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     store
