@@ -6,6 +6,7 @@ import typer
 
 from speechxfer.cli.align import align
 from speechxfer.cli.cache import cache
+from speechxfer.cli.commands import commands
 from speechxfer.cli.compare import compare
 from speechxfer.cli.demo import demo
 from speechxfer.cli.doctor import doctor
@@ -26,3 +27,4 @@ app = typer.Typer(
 for verb in (finetune, evaluate, compare, transcribe, align, export, doctor, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")
+app.add_typer(commands, name="commands")

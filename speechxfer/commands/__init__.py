@@ -6,6 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "Choice": "speechxfer.commands.selection",
+    "choose": "speechxfer.commands.selection",
+    "CommandEncoder": "speechxfer.commands.features",
+    "speech_in": "speechxfer.commands.features",
+    "fit_probe": "speechxfer.commands.classifiers",
+    "example_augmenter": "speechxfer.commands.enrolling",
+    "views_of": "speechxfer.commands.enrolling",
+    "EventPicker": "speechxfer.commands.spotter",
+    "listen": "speechxfer.commands.calibrate",
     "CommandRecognizer": "speechxfer.commands.recognizer",
     "CommandSpotter": "speechxfer.commands.spotter",
     "DetectionCurve": "speechxfer.commands.detection",
@@ -27,18 +36,27 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from speechxfer.commands.calibrate import calibrate_thresholds as calibrate_thresholds
+    from speechxfer.commands.calibrate import listen as listen
     from speechxfer.commands.calibrate import score_commands as score_commands
+    from speechxfer.commands.classifiers import fit_probe as fit_probe
     from speechxfer.commands.detection import DetectionCurve as DetectionCurve
     from speechxfer.commands.detection import area_under_roc as area_under_roc
     from speechxfer.commands.detection import detection_curve as detection_curve
     from speechxfer.commands.detection import poisson_interval as poisson_interval
     from speechxfer.commands.enrolling import enrol as enrol
+    from speechxfer.commands.enrolling import example_augmenter as example_augmenter
+    from speechxfer.commands.enrolling import views_of as views_of
     from speechxfer.commands.enrolment import Enrolment as Enrolment
     from speechxfer.commands.examples import read_examples as read_examples
+    from speechxfer.commands.features import CommandEncoder as CommandEncoder
+    from speechxfer.commands.features import speech_in as speech_in
     from speechxfer.commands.recognizer import CommandRecognizer as CommandRecognizer
     from speechxfer.commands.recognizer import Heard as Heard
+    from speechxfer.commands.selection import Choice as Choice
+    from speechxfer.commands.selection import choose as choose
     from speechxfer.commands.spotter import CommandSpotter as CommandSpotter
     from speechxfer.commands.spotter import Event as Event
+    from speechxfer.commands.spotter import EventPicker as EventPicker
     from speechxfer.commands.zero_shot import PhraseHeard as PhraseHeard
     from speechxfer.commands.zero_shot import PhraseScorer as PhraseScorer
 

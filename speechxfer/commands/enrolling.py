@@ -72,14 +72,11 @@ def enrol(
         If the model cannot be used.
     """
     checked = examples if isinstance(examples, Manifest) else read_examples(examples)
-    augmenter = WaveformAugmenter(
-        AugmentSection(views=len(_SPEEDS), speed=list(_SPEEDS), gain_db=_GAIN_DB, noise=_NOISE), VAD_RATE, 0, [_pink_noise()]
-    )
-    encoder = CommandEncoder(model, device=device, precision=precision, augmenter=augmenter, store=store)
+    encoder = CommandEncoder(model, device=device, precision=precision, augmenter=example_augmenter(), store=store)
     if onto and onto.digest != encoder.digest:
         raise DataError([Problem(str(model), None, f"is another model than that of the commands there, {onto.model}")])
     spoken = [speech_in(example) for example in checked]
-    views = np.stack([_kept(encoder(spoken, view)) for view in (None, *range(len(_SPEEDS)))])
+    views = np.stack([_kept(view) for view in views_of(encoder, spoken)])
     others = [_kept(encoder(near_misses(spoken)))]
     if unknown is not None:
         heard = unknown_sounds(unknown, _window_seconds(spoken, onto))
@@ -97,6 +94,30 @@ def enrol(
         "window_seconds": _window_seconds(spoken, onto),
     }
     return Enrolment.fit(**(_joined(onto, known) if onto else known))
+
+
+def example_augmenter() -> WaveformAugmenter:
+    """Give what makes the views of examples: faster and slower, louder and quieter, half of them in pink noise."""
+    section = AugmentSection(views=len(_SPEEDS), speed=list(_SPEEDS), gain_db=_GAIN_DB, noise=_NOISE)
+    return WaveformAugmenter(section, VAD_RATE, 0, [_pink_noise()])
+
+
+def views_of(encoder: CommandEncoder, spoken: Sequence[Utterance]) -> list[Statistics]:
+    """Look at examples in every view.
+
+    Parameters
+    ----------
+    encoder
+        With the `example_augmenter`.
+    spoken
+        Cut to their speech.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        `[examples, layers, dimensions]` each; the audio as it is first.
+    """
+    return [encoder(spoken, view) for view in (None, *range(len(_SPEEDS)))]
 
 
 def unknown_sounds(recordings: Manifest, window_seconds: float) -> list[Utterance]:

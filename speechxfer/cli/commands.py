@@ -1,0 +1,188 @@
+"""`speechxfer commands enrol|evaluate|spot|zero-shot`: voice commands from a few examples, or from their text alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from speechxfer.cli.options import Device, Json, Model, Precision, Quiet
+
+if TYPE_CHECKING:
+    from speechxfer.data import Manifest
+
+commands = typer.Typer(help="Voice commands, from a few examples or from text.", no_args_is_help=True, rich_markup_mode=None)
+
+Enrolled = Annotated[Path, typer.Argument(help="What `commands enrol` wrote.")]
+Negatives = Annotated[
+    str | None, typer.Option(help="A manifest of speech and noise without any command, of any length.", show_default=False)
+]
+
+
+@commands.command("enrol")
+def enrol(
+    examples: Annotated[
+        str, typer.Argument(help="A folder per command with 1 to 20 recordings each, or a manifest with labels.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory for the commands; those that it holds already are kept.")],
+    model: Annotated[
+        str, typer.Option(help="The model whose encoder is used: pretrained, saved by speechxfer, or a run; or tiny.")
+    ],
+    unknown: Annotated[
+        str | None, typer.Option(help="A manifest of recordings of what is no command, to learn from.", show_default=False)
+    ] = None,
+    negatives: Negatives = None,
+    false_accepts_per_hour: Annotated[float, typer.Option(min=1e-3, help="What --negatives set the thresholds for.")] = 0.5,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Enrol commands from examples, or add some to those enrolled before."""
+    from speechxfer.commands import CommandRecognizer, Enrolment, calibrate_thresholds
+    from speechxfer.commands import enrol as learn
+    from speechxfer.data import parse_manifest
+
+    onto = Enrolment.load(out) if (out / "commands.json").exists() else None
+    others = parse_manifest(unknown) if unknown else None
+    speech = _readable(negatives) if negatives else None  # before anything is done
+    made = learn(examples, model, unknown=others, onto=onto, device=device, precision=precision)
+    if speech:
+        recognizer = CommandRecognizer(made, device=device, precision=precision)
+        made = calibrate_thresholds(recognizer, speech, false_accepts_per_hour)
+    made.save(out)
+    counts = {command: made.labels.count(command) for command in made.commands}
+    facts: dict[str, Any] = {"out": str(out), "examples": counts, **asdict(made.choice)}
+    facts["thresholds"] = dict(zip(made.commands, made.thresholds, strict=True))
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False))
+        return
+    accuracy, layers = made.choice.accuracy, ", ".join(map(str, made.choice.layers))
+    found = (
+        "one example leaves none to validate with" if accuracy is None else f"{100 * accuracy:.1f} % right in cross-validation"
+    )
+    print(f"{out}: {', '.join(f'{name} ({count})' for name, count in counts.items())}")
+    print(f"{made.choice.method} on layers {layers}; {found}")
+    if not speech and not quiet:
+        print("note: thresholds are not calibrated; --negatives sets them for a rate of false accepts", file=sys.stderr)
+
+
+@commands.command("evaluate")
+def evaluate(
+    directory: Enrolled,
+    manifest: Annotated[str, typer.Argument(help="manifest.csv with labels; other labels than commands are unknown words.")],
+    negatives: Negatives = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score enrolled commands: accuracy, misses, false accepts (per hour, with --negatives), EER and AUROC."""
+    from speechxfer.commands import CommandRecognizer, score_commands
+    from speechxfer.data import check_sets, parse_manifest
+
+    recognizer = CommandRecognizer.from_pretrained(directory, device=device, precision=precision)
+    checked, _ = check_sets({"set": parse_manifest(manifest)}, "classification")
+    speech = _readable(negatives) if negatives else ()
+    scores = score_commands(recognizer, [*checked["set"]], [*speech])
+    if as_json:
+        print(json.dumps(scores, ensure_ascii=False))
+        return
+    for name, value in scores.items():
+        if isinstance(value, int | float):
+            print(f"{name.replace('_', ' ')}: {value:.4g}")
+    if "false_accepts_per_hour_interval" in scores:
+        print("false accepts per hour, 95 %: {:.3g} to {:.3g}".format(*scores["false_accepts_per_hour_interval"]))
+
+
+@commands.command("spot")
+def spot(
+    directory: Enrolled,
+    files: Annotated[list[str], typer.Argument(help="Audio or video files, directories, patterns.")],
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Listen for enrolled commands in recordings of any length; a line of JSON for each event."""
+    from speechxfer.commands import CommandRecognizer, CommandSpotter
+    from speechxfer.data import VAD_RATE, stream_audio
+    from speechxfer.errors import AudioError
+    from speechxfer.transcription import find_recordings
+
+    recognizer = CommandRecognizer.from_pretrained(directory, device=device, precision=precision)
+    recordings, failed = find_recordings(files), 0
+    for recording in recordings:
+        spotter = CommandSpotter(recognizer)
+        try:
+            blocks = (block[:, 0] for block in stream_audio(recording.path, VAD_RATE, "mix"))
+            events = [event for block in blocks for event in spotter.push(block)]
+        except AudioError as error:
+            failed += 1
+            print(f"speechxfer: {error}", file=sys.stderr)
+            continue
+        for event in [*events, *spotter.finish()]:
+            print(json.dumps({"audio": str(recording.path), **asdict(event)}, ensure_ascii=False), flush=True)
+    if failed:
+        print(f"speechxfer: {failed} of {len(recordings)} recordings could not be read", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@commands.command("zero-shot")
+def zero_shot(
+    phrases: Annotated[list[str], typer.Argument(help='Commands as text: "transfer me to billing" stop ...')],
+    model: Model,
+    manifest: Annotated[str | None, typer.Option(help="Recordings to listen to, one command each.", show_default=False)] = None,
+    audio: Annotated[list[str] | None, typer.Option(help="The same as files, directories, patterns.", show_default=False)] = None,
+    running: Annotated[bool, typer.Option(help="The command may stand anywhere in running speech: an approximation.")] = False,
+    threshold: Annotated[float, typer.Option(help="Scores below it, in nats per symbol, are unknown.")] = -1.0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Recognise commands that are given as text, with a model that writes text (CTC); a line of JSON for each recording."""
+    from speechxfer import load_model
+    from speechxfer.commands import PhraseScorer
+    from speechxfer.decoding import ctc_log_probs
+    from speechxfer.errors import ModelError
+    from speechxfer.evaluation import as_items
+    from speechxfer.features import FeatureSource
+    from speechxfer.models import for_inference
+
+    loaded = load_model(model)
+    if loaded.vocabulary is None:
+        raise ModelError(f"{model}: commands as text need a model that writes text (CTC); this one knows labels")
+    scorer = PhraseScorer(loaded.vocabulary, phrases, loaded.normaliser)
+    if bool(manifest) == bool(audio):
+        raise typer.BadParameter("give one of them", param_hint="--manifest, --audio")
+    recordings = _readable(manifest) if manifest else _checked(_listed(audio or []))
+    split, exactness = for_inference(loaded, device, precision)
+    features = FeatureSource(split, loaded.frontend, None, exactness).features(as_items(recordings))
+    log_probs = ctc_log_probs(split, features, exactness)
+    for recording, heard in zip(recordings, (scorer.find if running else scorer.recognise)(log_probs), strict=True):
+        said = replace(heard, score=max(heard.score, -1e9))  # JSON knows no infinity
+        answer = {"id": recording.id, "command": heard.phrase if heard.score >= threshold else None}
+        print(json.dumps(answer | asdict(said), ensure_ascii=False))
+
+
+def _readable(manifest: str) -> Manifest:
+    """Read a manifest of recordings that need neither text nor label."""
+    from speechxfer.data import parse_manifest
+
+    return _checked(parse_manifest(manifest))
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    from speechxfer.data import refuse, sift_sets
+
+    sets, problems = sift_sets({"recordings": manifest}, None)
+    refuse(problems, sets, "error")
+    return sets["recordings"]
+
+
+def _listed(files: list[str]) -> Manifest:
+    from speechxfer.data import Manifest
+    from speechxfer.transcription import find_recordings
+
+    paths = [str(recording.path) for recording in find_recordings(files)]
+    return Manifest({"id": paths, "audio": [str(Path(path).absolute()) for path in paths]}, "--audio", [0] * len(paths))
