@@ -62,9 +62,7 @@ def enrol(
         print(json.dumps(facts, ensure_ascii=False))
         return
     accuracy, layers = made.choice.accuracy, ", ".join(map(str, made.choice.layers))
-    found = (
-        "one example leaves none to validate with" if accuracy is None else f"{100 * accuracy:.1f} % right in cross-validation"
-    )
+    found = "too few to validate" if accuracy is None else f"{100 * accuracy:.1f} % right in cross-validation"
     print(f"{out}: {', '.join(f'{name} ({count})' for name, count in counts.items())}")
     print(f"{made.choice.method} on layers {layers}; {found}")
     if not speech and not quiet:

@@ -52,7 +52,8 @@ def test_commands_are_enrolled_scored_and_spotted(speechxfer, examples, small_wh
     scores = json.loads(printed)
     assert (code, scores["utterances"], scores["accuracy"]) == (0, 9, 1.0)
     assert (
-        scores["confusion"]["labels"] == ["a", "b", "unknown"] and sum(map(sum, scores["confusion"]["true_by_recognised"])) == 9
+        scores["confusion"]["labels"] == ["a", "b", "unknown"]
+    assert sum(map(sum, scores["confusion"]["true_by_recognised"])) == 9
     )
     assert 0 <= scores["equal_error_rate"] <= 1 and 0 <= scores["auroc"] <= 1
     (tmp_path / "bad.wav").write_text("no audio")
