@@ -51,10 +51,8 @@ def test_commands_are_enrolled_scored_and_spotted(speechxfer, examples, small_wh
     code, printed, _ = speechxfer("evaluate", out, unheard_set, "--json", "--precision", "fp32")
     scores = json.loads(printed)
     assert (code, scores["utterances"], scores["accuracy"]) == (0, 9, 1.0)
-    assert (
-        scores["confusion"]["labels"] == ["a", "b", "unknown"]
+    assert scores["confusion"]["labels"] == ["a", "b", "unknown"]
     assert sum(map(sum, scores["confusion"]["true_by_recognised"])) == 9
-    )
     assert 0 <= scores["equal_error_rate"] <= 1 and 0 <= scores["auroc"] <= 1
     (tmp_path / "bad.wav").write_text("no audio")
     code, printed, log = speechxfer("spot", out, tmp_path / "a0.wav", tmp_path / "bad.wav", "--precision", "fp32")
