@@ -19,7 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import librosa
@@ -71,16 +71,17 @@ BARS = {  # figure: (bar, whether it is an upper bound)
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done: episodes, queries of each, DTW's queries, every n-th negative, unknown clips of a set."""
+    """How much is done: episodes, queries of each, DTW's queries, every n-th negative, unknown clips of a set, wake-word clips."""
 
     episodes: int
     queries: int
     dtw_queries: int
     every: int
     unknown: int
+    clips: int
 
 
-FULL, QUICK = Size(20, 100_000, 100, 1, 600), Size(2, 150, 20, 60, 30)
+FULL, QUICK = Size(20, 100_000, 100, 1, 600, 90), Size(2, 150, 20, 60, 30, 10)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Ours:
 
     def __init__(self, model: Path, utterances: Sequence[Utterance]) -> None:
         self._encoder = CommandEncoder(model, augmenter=example_augmenter())
-        self._spoken = [speech_in(utterance) for utterance in utterances]
+        self._utterances = utterances
         self._views: dict[int, np.ndarray] = {}
         self._queries: dict[int, np.ndarray] = {}
         self._speakers = [utterance.fields.get("speaker", "") for utterance in utterances]
@@ -123,12 +124,15 @@ class Ours:
     def prepare(self, examples: Sequence[int], queries: Sequence[int]) -> None:
         """Encode what the episodes will need and was not encoded yet."""
         if rows := sorted(set(examples) - self._views.keys()):
-            views = np.stack(views_of(self._encoder, [self._spoken[row] for row in rows]))
+            views = np.stack(views_of(self._encoder, self._spoken(rows)))
             self._views |= {row: views[:, number] for number, row in enumerate(rows)}
             self._queries |= {row: views[0, number] for number, row in enumerate(rows)}
         if rows := sorted(set(queries) - self._queries.keys()):
-            encoded = self._encoder([self._spoken[row] for row in rows])
+            encoded = self._encoder(self._spoken(rows))
             self._queries |= dict(zip(rows, encoded, strict=True))
+
+    def _spoken(self, rows: Sequence[int]) -> list[Utterance]:
+        return [speech_in(self._utterances[row]) for row in rows]
 
     def answers(self, examples: Sequence[int], commands: np.ndarray, queries: Sequence[int]) -> np.ndarray:
         """Enrol and recognise one episode."""
@@ -232,7 +236,7 @@ def compare(ours: Ours, utterances: Sequence[Utterance], protocols: Sequence[Pro
             ),
             probe.name,
         )
-        few = Size(min(2, size.episodes), size.dtw_queries, 0, 0, 0)
+        few = replace(size, episodes=min(2, size.episodes), queries=size.dtw_queries)
         run_episodes(protocol, labels, few, dtw.answers, dtw.name)
     return rates
 
@@ -314,8 +318,10 @@ def open_set(model: Path, data: Path, size: Size) -> dict[str, float]:
     train, test = (wake.select([row for row in rows if wake.columns["split"][row] == part]) for part in ("train", "test"))
     test = test.select(range(0, len(test), 1 if size is FULL else 6))
     figures: dict[str, float] = {}
-    few = [row for label in WAKE_WORDS for row in [r for r, one in enumerate(train.columns["label"]) if one == label][:5]]
-    for shown, examples in (("", train), ("_5shot", train.select(few)))[: 2 if size is FULL else 1]:
+    labels = train.columns["label"]
+    own = [[row for row, label in enumerate(labels) if label == word] for word in WAKE_WORDS]
+    for shown, count in (("", size.clips), ("_5shot", 5))[: 2 if size is FULL else 1]:
+        examples = train.select(sorted(row for rows in own for row in rows[:count]))
         start = time.perf_counter()
         recognizer = CommandRecognizer(enrol(examples, model, unknown=unknown(data, size)))
         print(f"enrolled {len(examples)} clips in {time.perf_counter() - start:.0f} s: {recognizer.enrolment.choice}", flush=True)
