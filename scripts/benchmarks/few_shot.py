@@ -22,9 +22,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import librosa
 import numpy as np
 import torch
+from few_shot_baselines import LogMelProbe, MfccDtw
 
 from speechxfer.commands import (
     CommandEncoder,
@@ -35,7 +35,6 @@ from speechxfer.commands import (
     choose,
     enrol,
     example_augmenter,
-    fit_probe,
     listen,
     poisson_interval,
     speech_in,
@@ -71,7 +70,7 @@ BARS = {  # figure: (bar, whether it is an upper bound)
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done: episodes, queries of each, DTW's queries, every n-th negative, unknown clips of a set, wake-word clips."""
+    """How much is done: episodes, queries of each, DTW's queries, each n-th negative, unknown clips of a set, clips of a word."""
 
     episodes: int
     queries: int
@@ -142,55 +141,6 @@ class Ours:
         self.chosen[what] = self.chosen.get(what, 0) + 1
         statistics = np.stack([self._queries[row] for row in queries])
         return choice.fit(views, commands).scores(choice.vectors(statistics)).argmax(axis=1)
-
-
-class LogMelProbe:
-    """A linear probe on the mean and the spread over time of 80 log-mel bands."""
-
-    name = "log-mel, linear probe"
-
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self._vectors = np.stack([self._vector(load_audio(utterance, RATE)) for utterance in utterances])
-
-    @staticmethod
-    def _vector(samples: np.ndarray) -> np.ndarray:
-        mel = librosa.feature.melspectrogram(y=samples, sr=RATE, n_fft=400, hop_length=160, n_mels=80)
-        bands = np.log(np.maximum(mel, 1e-8))
-        bands -= bands.max()  # levels differ by 20 dB between speakers
-        return np.concatenate([bands.mean(axis=1), bands.std(axis=1)])
-
-    def answers(self, examples: Sequence[int], commands: np.ndarray, queries: Sequence[int]) -> np.ndarray:
-        """Train and classify one episode."""
-        return fit_probe(self._vectors[examples], commands, 0.02).scores(self._vectors[queries]).argmax(axis=1)
-
-
-class MfccDtw:
-    """The nearest example by dynamic time warping of MFCC and their slopes."""
-
-    name = "MFCC + DTW"
-
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self._utterances = utterances
-        self._frames: dict[int, np.ndarray] = {}
-
-    def _of(self, row: int) -> np.ndarray:
-        if row not in self._frames:
-            samples = load_audio(self._utterances[row], RATE)
-            mfcc = librosa.feature.mfcc(y=samples, sr=RATE, n_mfcc=13, n_fft=400, hop_length=160)[1:]
-            mfcc = (mfcc - mfcc.mean(axis=1, keepdims=True)) / (mfcc.std(axis=1, keepdims=True) + 1e-5)
-            self._frames[row] = np.concatenate([mfcc, librosa.feature.delta(mfcc, mode="nearest")])
-        return self._frames[row]
-
-    def answers(self, examples: Sequence[int], commands: np.ndarray, queries: Sequence[int]) -> np.ndarray:
-        """Find the nearest example of each query."""
-        found = []
-        for query in queries:
-            costs = []
-            for example in examples:
-                cost, path = librosa.sequence.dtw(self._of(query), self._of(example), metric="cosine")
-                costs.append(cost[-1, -1] / len(path))
-            found.append(commands[int(np.argmin(costs))])
-        return np.array(found)
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
