@@ -20,7 +20,7 @@ from speechxfer.commands.windows import HOP_SECONDS, SpeechWindow, SpeechWindows
 from speechxfer.data import VAD_RATE, Samples
 
 SMOOTHED_HOPS = 2
-_SURE = 12.0  # log-odds that count no more than this either way, so that one window cannot speak for all
+_NEVER = -12.0  # the lowest log-odds that count, those of silence, so that a command does not have to make up for it
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class ScoreTrack:
     def __init__(self, recognizer: CommandRecognizer) -> None:
         self._recognizer = recognizer
         self._windows = SpeechWindows(recognizer.enrolment.window_seconds)
-        self._silence = np.full(len(recognizer.enrolment.commands), -_SURE)
+        self._silence = np.full(len(recognizer.enrolment.commands), _NEVER)
         self._recent: deque[Floats] = deque([self._silence] * SMOOTHED_HOPS, maxlen=SMOOTHED_HOPS)
         self._last = (0, 0, self._silence)  # a stretch that several windows see is scored once
 
@@ -87,8 +87,8 @@ class ScoreTrack:
     def _hop(self, window: SpeechWindow) -> Hop:
         end = window.start + len(window.samples)
         if (window.start, end) != self._last[:2]:
-            heard = np.clip(self._recognizer.log_odds(window.samples), -_SURE, _SURE) if len(window.samples) else self._silence
-            self._last = (window.start, end, heard)
+            heard = self._recognizer.log_odds(window.samples) if len(window.samples) else self._silence
+            self._last = (window.start, end, np.maximum(heard, _NEVER))
         self._recent.append(self._last[2])
         return Hop(window.start / VAD_RATE, end / VAD_RATE, np.mean(self._recent, axis=0))
 
