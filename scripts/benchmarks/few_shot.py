@@ -80,7 +80,7 @@ class Size:
     clips: int
 
 
-FULL, QUICK = Size(20, 100_000, 100, 1, 600, 90), Size(2, 150, 20, 60, 30, 10)
+FULL, QUICK = Size(20, 100_000, 100, 1, 600, 90), Size(2, 100, 10, 60, 30, 10)
 
 
 @dataclass(frozen=True)
