@@ -38,7 +38,8 @@ def listen(recognizer: CommandRecognizer, recordings: Iterable[Utterance]) -> tu
     float
         Its length in hours.
     """
-    track, hops, count = ScoreTrack(recognizer), [], 0
+    track, count = ScoreTrack(recognizer), 0
+    hops: list[Hop] = []
     for recording in recordings:
         samples = load_audio(recording, VAD_RATE)
         count += len(samples)

@@ -144,7 +144,8 @@ def unknown_sounds(recordings: Manifest, window_seconds: float) -> list[Utteranc
     refuse(problems, checked, "error")
     seconds = sum(map(float, checked["unknown"].columns["duration"]))
     every = max(round(window_seconds / 2 / HOP_SECONDS), math.ceil(seconds / HOP_SECONDS / _MOST_UNKNOWN), 1)
-    windows, hop, found = SpeechWindows(window_seconds), 0, []
+    windows, hop = SpeechWindows(window_seconds), 0
+    found: list[Utterance] = []
     for recording in checked["unknown"]:
         for window in windows.push(load_audio(recording, VAD_RATE)):
             hop += 1

@@ -144,7 +144,8 @@ class Enrolment:
             for name in ("classifier", "detector"):
                 parts = {part: tensors[f"{name}.{part}"] for part in ("mean", "scale", "weight", "bias")}
                 known[name] = LinearClassifier(**parts)
-            return cls(**known, **{name: tensors[name] for name in _STATISTICS})
+            known |= {name: tensors[name] for name in _STATISTICS}
+            return cls(**known)
         except FileNotFoundError as error:
             missing = Path(str(error.filename)).name
             raise ModelError(f"{directory}: {missing} is missing; expected what `speechxfer commands enrol` wrote") from None

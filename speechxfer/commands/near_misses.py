@@ -33,7 +33,7 @@ def near_misses(examples: Sequence[Utterance]) -> list[Utterance]:
     AudioError
         If one cannot be read.
     """
-    made = []
+    made: list[Utterance] = []
     for example in examples:
         samples = load_audio(example, VAD_RATE)
         middle = len(samples) // 2
