@@ -46,7 +46,8 @@ def _model(directory: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {"task": loaded.task, "family": loaded.family.name}
     if loaded.is_exported:
         exported = loaded.model.config.speechxfer["exported"]
-        facts |= {"format": f"ONNX, {exported['precision']}", "loads in": "ONNX Runtime, by speechxfer"}
+        kind = {"onnx": "ONNX", "ctranslate2": "CTranslate2"}[exported["to"]]
+        facts |= {"format": f"{kind}, {exported['precision']}", "loads in": f"{kind}'s runtime, by speechxfer"}
     else:
         facts["format"] = type(loaded.model).__name__
         facts["loads in"] = "plain transformers" if loaded.is_native else "transformers, after `import speechxfer.auto`"

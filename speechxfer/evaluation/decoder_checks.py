@@ -12,7 +12,7 @@ from speechxfer.data import Manifest
 from speechxfer.decoding import share_with_times
 from speechxfer.evaluation.scoring import as_items, evaluate
 from speechxfer.features import FeatureSource
-from speechxfer.models import SpeechModel, SplitModel, for_inference
+from speechxfer.models import SpeechModel, for_inference
 
 _UTTERANCES = 60  # in 30 s each, which on a CPU take their time
 _KEPT = 0.9
@@ -41,7 +41,6 @@ def check_decoder(speech_model: SpeechModel, test: Manifest, device: str = "auto
     contexts = {name: replace(speech_model, frontend=speech_model.frontend.in_context(name)) for name in ("adaptive", "stock")}
     rates = {name: evaluate(model, part, device=device).rows.rate for name, model in contexts.items()}
     split, precision = for_inference(speech_model, device)
-    assert isinstance(split, SplitModel)
     features = FeatureSource(split, speech_model.frontend, None, precision).features(as_items(part))
     share = share_with_times(split, features, speech_model.tokens, precision)
     kept = "kept" if share >= _KEPT else "lost"

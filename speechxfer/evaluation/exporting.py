@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from speechxfer.data import Manifest, load_audio
-from speechxfer.decoding import greedy
+from speechxfer.decoding import greedy, write
 from speechxfer.errors import ModelError
 from speechxfer.evaluation.metrics import total, word_errors
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SpeechModel, collate, export_onnx, for_inference, load_model
+from speechxfer.models import SpeechModel, collate, export_ctranslate2, export_onnx, for_inference, load_model
 
 _UTTERANCES = 20
 _BOUNDS = {"fp32": 0.01, "int8": 0.02}
@@ -39,14 +39,14 @@ class Parity:
     bound
         What it may be.
     largest_logit_difference
-        Over all frames and symbols.
+        Over all frames and symbols; None for a decoder, whose answers are compared as text.
     """
 
     utterances: int
     words: int
     difference: float
     bound: float
-    largest_logit_difference: float
+    largest_logit_difference: float | None = None
 
     @property
     def holds(self) -> bool:
@@ -58,19 +58,21 @@ class Parity:
         return {**asdict(self), "holds": self.holds}
 
 
-def export(speech_model: SpeechModel, out: Path, check: Manifest, precision: str = "fp32") -> Parity:
-    """Export a model for ONNX Runtime, if the export gives its answers.
+def export(speech_model: SpeechModel, out: Path, check: Manifest, precision: str = "fp32", to: str = "onnx") -> Parity:
+    """Export a model for another runtime, if the export gives its answers.
 
     Parameters
     ----------
     speech_model
-        A CTC or classification model.
+        Of task ctc or classification for ONNX Runtime, seq2seq for CTranslate2.
     out
         The directory to be made. It is written beside and renamed once the answers were compared.
     check
         Utterances to compare answers on: 20 of them, evenly spread; no texts are needed.
     precision
         `fp32` or `int8`.
+    to
+        `onnx` or `ctranslate2`.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def export(speech_model: SpeechModel, out: Path, check: Manifest, precision: str
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        export_onnx(speech_model, beside, precision)
+        (export_onnx if to == "onnx" else export_ctranslate2)(speech_model, beside, precision)
         parity = _compare(speech_model, load_model(beside), check, _BOUNDS[precision])
         if parity.holds:
             beside.rename(out)
@@ -103,11 +105,24 @@ def _compare(speech_model: SpeechModel, exported: SpeechModel, check: Manifest, 
     rows = sorted({round(row * (len(check) - 1) / (_UTTERANCES - 1)) for row in range(_UTTERANCES)})
     rate = speech_model.frontend.sampling_rate
     items = [Item(utterance, len(load_audio(utterance, rate)) / rate) for utterance in check.select(rows)]
+    if speech_model.tokens:
+        errors = total(word_errors(_texts(speech_model, items, 0.01), _texts(exported, items, 16.0)))
+        return Parity(len(items), errors.reference_length, errors.errors / max(1, errors.reference_length), bound)
     expected, found = _logits(speech_model, items, 0.01), _logits(exported, items, 16.0)
     answer = _answer_of(speech_model)
     errors = total(word_errors([answer(one) for one in expected], [answer(one) for one in found]))
     largest = max(float((one - other).abs().max()) for one, other in zip(expected, found, strict=True))
     return Parity(len(items), errors.reference_length, errors.errors / max(1, errors.reference_length), bound, largest)
+
+
+def _texts(speech_model: SpeechModel, items: list[Item], batch_seconds: float) -> list[str]:
+    """Give what a decoder finds likeliest of each item; what would be drawn depends on the runtime's dice."""
+    assert speech_model.tokens
+    model, precision = for_inference(speech_model, "cpu", "auto" if speech_model.is_exported else "fp32")
+    features = FeatureSource(model, speech_model.frontend, None, precision, batch_seconds=batch_seconds).features(items)
+    batch_frames = round(batch_seconds / model.frame_seconds)
+    written = write(model, features, speech_model.tokens, precision, redraws=False, batch_frames=batch_frames)
+    return [one.text for one in written]
 
 
 @torch.no_grad()

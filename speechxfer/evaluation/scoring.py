@@ -30,7 +30,6 @@ from speechxfer.models import (
     Features,
     InferenceModel,
     SpeechModel,
-    SplitModel,
     for_inference,
     load_model,
     suitable_batch_seconds,
@@ -257,7 +256,6 @@ def _heard(
 ) -> tuple[list[Segment], float]:
     """Give what was heard in each utterance, and the share of blank frames of a CTC model."""
     if speech_model.tokens:
-        assert isinstance(split, SplitModel)
         segments, blank = write(split, features, speech_model.tokens, precision), 0.0
     else:
         assert speech_model.vocabulary is not None

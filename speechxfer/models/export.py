@@ -69,6 +69,8 @@ def export_onnx(speech_model: SpeechModel, directory: Path, precision: str = "fp
 def _refuse_what_is_not_exact(speech_model: SpeechModel) -> None:
     if speech_model.is_exported:
         raise ModelError("this model is exported already; export the model it came from")
+    if speech_model.tokens:
+        raise ModelError("--to onnx is for CTC and classification models; a Whisper with its decoder goes --to ctranslate2")
     if getattr(speech_model.model.base_model.config, "add_adapter", False):
         raise ModelError("a model with add_adapter cannot be exported: its adapter shortens the frames behind the encoder")
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from speechxfer.errors import ModelError
 from speechxfer.models.compute import choose_device, choose_precision
+from speechxfer.models.ct2_runtime import Ct2Inference, Ct2Model
 from speechxfer.models.runtimes import InferenceModel, OnnxModel, WholeModel
 from speechxfer.models.save_load import SpeechModel
 from speechxfer.models.split import SplitModel
@@ -45,7 +46,7 @@ def for_inference(
     ModelError
         If there is no such device, it does not know int8, or the model was exported for another device or precision.
     """
-    if isinstance(speech_model.model, OnnxModel):
+    if isinstance(speech_model.model, OnnxModel | Ct2Model):
         return _exported(speech_model, speech_model.model, device, precision), "fp32"
     where = choose_device(device)
     speech_model.model.requires_grad_(False)
@@ -66,10 +67,12 @@ def _with_integers(model: PreTrainedModel) -> PreTrainedModel:
     return quantised
 
 
-def _exported(speech_model: SpeechModel, model: OnnxModel, device: str, precision: str) -> WholeModel:
+def _exported(speech_model: SpeechModel, model: OnnxModel | Ct2Model, device: str, precision: str) -> InferenceModel:
     if device not in ("auto", "cpu"):
         raise ModelError(f"device {device!r}: an exported model runs on the CPU; take the model it was exported from")
     if precision not in ("auto", model.precision):
         what = f"precision {precision!r}: this model was exported as {model.precision}"
         raise ModelError(f"{what}; take auto, or export it with another --precision")
+    if isinstance(model, Ct2Model):
+        return Ct2Inference(model, speech_model.family)
     return WholeModel(model, speech_model.family, speech_model.task)

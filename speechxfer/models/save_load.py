@@ -25,6 +25,7 @@ from transformers.utils import logging as transformers_logging
 
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
+from speechxfer.models.ct2_runtime import Ct2Model
 from speechxfer.models.cut import encoder_of, frame_lengths
 from speechxfer.models.directory import load_strictly, read_config, read_weights
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
@@ -86,7 +87,7 @@ class SpeechModel:
     @property
     def is_exported(self) -> bool:
         """Whether it was exported: it answers, and has no weights that could train."""
-        return isinstance(self.model, OnnxModel)
+        return isinstance(self.model, OnnxModel | Ct2Model)
 
     @property
     def is_native(self) -> bool:
@@ -265,11 +266,16 @@ def _load_whisper(path: Path, config: dict[str, Any]) -> SpeechModel:
     """Load encoder and decoder; one as it was downloaded sees 30 s, and case and punctuation of its text do not count."""
     family = _family(path, config)
     with _naming_the_configuration(path):
-        model = adaptive_whisper(_calm(AutoConfig.for_model(**config)))  # type: ignore[arg-type]
-    weights = read_weights(path)
-    tied: dict[str, str] = dict(model._tied_weights_keys or {})
-    load_strictly(model, {name: weights[other] for name, other in tied.items() if other in weights} | weights, path)
-    tokens = Tokens.load(path, model.config)
+        whisper_config: Any = _calm(AutoConfig.for_model(**config))
+    if _is_exported(config):
+        model: Any = Ct2Model(whisper_config, path)
+    else:
+        with _naming_the_configuration(path):
+            model = adaptive_whisper(whisper_config)
+        weights = read_weights(path)
+        tied: dict[str, str] = dict(model._tied_weights_keys or {})
+        load_strictly(model, {name: weights[other] for name, other in tied.items() if other in weights} | weights, path)
+    tokens = Tokens.load(path, whisper_config)
     model.generation_config = tokens.generation
     ours = getattr(model.config, "speechxfer", {})
     return SpeechModel(

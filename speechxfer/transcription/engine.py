@@ -27,7 +27,7 @@ from speechxfer.decoding import (
 )
 from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SpeechModel, SplitModel, for_inference, load_model, suitable_batch_seconds
+from speechxfer.models import SpeechModel, for_inference, load_model, suitable_batch_seconds
 from speechxfer.transcript import Segment, Transcript
 from speechxfer.transcription.alignment import Piece, align_lines
 from speechxfer.transcription.reading import Ending, read_stretches
@@ -214,7 +214,6 @@ class Transcriber:
         if self.model.vocabulary:
             return ctc_log_probs(self._split, features, self._precision)
         if self.model.tokens:
-            assert isinstance(self._split, SplitModel)
             return write(self._split, features, self.model.tokens, self._precision, times=True)
         return [*classify(self._split, features, self._precision)]
 

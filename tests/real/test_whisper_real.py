@@ -6,6 +6,7 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 
 from speechxfer import Transcriber, evaluate, finetune, load_model, read_recipe
 from speechxfer.data import load_audio, parse_manifest
+from speechxfer.evaluation import export
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,15 @@ def test_as_downloaded_it_reads_what_its_makers_code_reads(stock, few):
     tokens = load_model(stock).tokens
     expected = [tokens.text(answer) for answer in native.generate(mel).tolist()]
     assert evaluate(stock, few).answers == expected
+
+
+def test_ctranslate2_writes_the_same_with_about_the_same_times(stock, few, tmp_path):
+    parity = export(load_model(stock), tmp_path / "exported", few, to="ctranslate2")
+    assert parity.holds and parity.utterances == len(few) and parity.words > 10
+    ours, theirs = (Transcriber(model).transcribe(few[0].audio) for model in (stock, tmp_path / "exported"))
+    assert theirs.text == ours.text
+    times = [[word.start for segment in one.segments for word in segment.words] for one in (ours, theirs)]
+    assert times[1] == pytest.approx(times[0], abs=0.1)
 
 
 def test_a_short_fine_tune_learns_the_accent_on_the_audio_there_is(run):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from speechxfer.decoding import join_written, write
+from speechxfer.decoding.answers import without_loop
 from speechxfer.decoding.cross_attention import attention_to_frames, token_times
-from speechxfer.decoding.seq2seq import _without_loop
 from speechxfer.models import Features, SplitModel, collate, load_model
 from speechxfer.transcript import Segment, Word
 
@@ -57,7 +57,7 @@ def test_a_language_that_is_not_given_is_heard(small_polyglot, clips):
     ],
 )
 def test_what_is_said_over_and_over_at_the_end_is_left_once(answer, expected):
-    assert _without_loop(answer) == expected
+    assert without_loop(answer) == expected
 
 
 def test_times_are_where_heads_begin_to_look_at_a_token():

@@ -10,7 +10,7 @@ import torch
 
 from speechxfer import evaluate, finetune, load_model
 from speechxfer.data import read_manifest
-from speechxfer.decoding import seq2seq
+from speechxfer.decoding import answers
 from speechxfer.errors import DataError, RunStoppedError
 from speechxfer.evaluation import as_items
 from speechxfer.recipe import Recipe
@@ -22,7 +22,7 @@ from tests.unit.training.test_resume import StopAt, assert_same, weights
 @pytest.fixture(autouse=True)
 def first_answers_only(monkeypatch):
     """Spare the test the second thoughts of a model that has not learned yet."""
-    monkeypatch.setattr(seq2seq, "_TEMPERATURES", ())
+    monkeypatch.setattr(answers, "_TEMPERATURES", ())
 
 
 def recipe(model, manifest, **changes) -> Recipe:

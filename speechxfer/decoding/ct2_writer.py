@@ -1,0 +1,91 @@
+"""Log-mel of equally long clips in, answers by CTranslate2 out.
+
+It knows no padding, so clips of other lengths do not share a batch. What it draws is another answer each time: its dice belong to
+its threads, which cannot be asked to begin again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from speechxfer.decoding.answers import Answer, max_tokens
+from speechxfer.models import Ct2Inference, Features, Tokens
+
+_SECONDS_PER_TIME = 0.02
+
+
+class Ct2Writer:
+    """Writes about one batch.
+
+    Parameters
+    ----------
+    model
+        Exported for CTranslate2.
+    tokens
+        The model's own.
+    features
+        Log-mel `[mel frames, mels]`, equally long.
+    num_beams
+        1 is greedy.
+    timed
+        Whether answers hold times.
+    """
+
+    def __init__(
+        self, model: Ct2Inference, tokens: Tokens, features: Sequence[Features], *, num_beams: int = 1, timed: bool = False
+    ) -> None:
+        self._model = model.model
+        self._tokens = tokens
+        self._mel = np.ascontiguousarray(np.stack([item.frames.float().numpy().T for item in features]))
+        self._num_beams = num_beams
+        self._seconds = features[0].input_length * model.family.samples_per_input / model.family.sampling_rate
+        self._encoded = self._encode(self._mel)
+        self._prompts = self._find_prompts(timed)
+
+    def generate(self, rows: Sequence[int], temperature: float = 0.0) -> list[list[int]]:
+        """Give answers, without the end; see `Writer`."""
+        prompts = [self._prompts[row] for row in rows]
+        # Aligning takes a position for the end as well.
+        limit = min(max_tokens(self._seconds), self._tokens.max_length - len(prompts[0]) - 1)
+        results = self._model.engine.generate(
+            self._of(rows),
+            prompts,
+            beam_size=1 if temperature else self._num_beams,
+            max_length=2 * limit,  # of which it takes half for an answer
+            sampling_topk=0 if temperature else 1,
+            sampling_temperature=temperature or 1.0,
+            suppress_tokens=self._tokens.generation.suppress_tokens or [],
+            suppress_blank=True,
+        )
+        return [[token for token in result.sequences_ids[0] if token != self._tokens.end][:limit] for result in results]
+
+    def read(self, rows: Sequence[int], answers: Sequence[list[int]]) -> list[Answer]:
+        """Give answers their times, and their probabilities among all tokens of text; see `Writer`."""
+        return [self._read(row, answer) for row, answer in zip(rows, answers, strict=True)]
+
+    def _read(self, row: int, answer: list[int]) -> Answer:
+        if not answer:
+            return Answer([], [], [0.0])
+        prompt = [token for token in self._prompts[row] if token != self._tokens.first_time - 1]
+        (found,) = self._model.engine.align(self._of([row]), prompt, [answer], self._mel.shape[2])
+        starts: dict[int, float] = {}
+        for token, frame in found.alignments:
+            starts.setdefault(token, frame * _SECONDS_PER_TIME)
+        times = [starts.get(place, self._seconds) for place in range(len(answer) + 1)]
+        return Answer(answer, np.log(np.maximum(found.text_token_probs, 1e-9)).tolist(), times)
+
+    def _find_prompts(self, timed: bool) -> list[list[int]]:
+        if not self._tokens.is_multilingual or self._tokens.language:
+            return [self._tokens.prompt(timed=timed)] * len(self._mel)
+        heard = self._model.engine.detect_language(self._encoded)
+        return [self._tokens.prompt(found[0][0].strip("<|>"), timed=timed) for found in heard]
+
+    def _of(self, rows: Sequence[int]) -> Any:
+        """Give what the encoder made of some rows; of less than all it is made again."""
+        return self._encoded if len(rows) == len(self._mel) else self._encode(np.ascontiguousarray(self._mel[list(rows)]))
+
+    def _encode(self, mel: Any) -> Any:
+        return self._model.encode(mel)

@@ -1,0 +1,166 @@
+"""Whisper with its decoder by CTranslate2 on the CPU: a model in, a directory out; and from there a model that answers.
+
+The directory holds the small files of the model's own, and in `ctranslate2/` what CTranslate2, and whoever builds on it, reads.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from speechxfer.errors import ModelError
+from speechxfer.models.families import Family
+from speechxfer.models.features import FeatureBatch, Features
+
+CT2_FOLDER = "ctranslate2"
+_QUANTISATION = {"fp32": "float32", "int8": "int8"}
+_WEIGHTS = "model.bin"
+
+
+class Ct2Model(PreTrainedModel):
+    """An exported Whisper; it has no parameters and cannot train.
+
+    Parameters
+    ----------
+    config
+        Of the model it was exported from; its `speechxfer["exported"]` says how.
+    directory
+        In which CTranslate2's folder lies.
+
+    Attributes
+    ----------
+    engine
+        `ctranslate2.models.Whisper`.
+    file
+        Its weights.
+    precision
+        `fp32` or `int8`.
+
+    Raises
+    ------
+    ModelError
+        If CTranslate2 is missing, or cannot open the folder.
+    """
+
+    def __init__(self, config: PretrainedConfig, directory: Path) -> None:
+        super().__init__(config)
+        self.precision = str(config.speechxfer["exported"]["precision"])
+        self.file = directory / CT2_FOLDER / _WEIGHTS
+        threads = torch.get_num_threads()  # one setting for both
+        try:
+            self.engine: Any = _ctranslate2().models.Whisper(
+                str(self.file.parent), compute_type=_QUANTISATION[self.precision], intra_threads=threads
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{self.file.parent}: CTranslate2 cannot open it: {error}; export the model again") from None
+
+    def encode(self, mel: npt.NDArray[np.float32]) -> Any:
+        """Run the encoder on log-mel `[batch, mels, mel frames]`; gives what the engine's other calls take."""
+        return self.engine.encode(_ctranslate2().StorageView.from_array(mel))
+
+    def _get_feat_extract_output_lengths(self, input_lengths: Tensor) -> Tensor:
+        """Give the frames of clips with so many mel frames, by the name that transformers' own speech models have for it."""
+        return (input_lengths - 1) // 2 + 1
+
+
+class Ct2Inference(nn.Module):
+    """Gives log-mel on as features: CTranslate2 takes it from there, encoder and decoder in one.
+
+    Parameters
+    ----------
+    model
+        As loaded.
+    family
+        Its entry.
+    """
+
+    def __init__(self, model: Ct2Model, family: Family) -> None:
+        super().__init__()
+        self.model = model
+        self.family = family
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return torch.device("cpu")
+
+    @property
+    def frame_seconds(self) -> float:
+        """Time between two frames of the encoder."""
+        return self.family.samples_per_frame / self.family.sampling_rate
+
+    def frame_lengths(self, input_lengths: Tensor) -> Tensor:
+        """Give the encoder's frames `[batch]` of utterances with so many mel frames `[batch]`."""
+        return self.model._get_feat_extract_output_lengths(input_lengths)
+
+    def feature_shape(self, input_length: int) -> tuple[int, int]:
+        """Give mel frames and mels."""
+        return input_length, int(self.model.config.num_mel_bins)
+
+    def prefix(self, inputs: FeatureBatch) -> list[Features]:
+        """Give each utterance's own log-mel, `[mel frames, mels]`."""
+        lengths = inputs.input_lengths.tolist()
+        return [Features(part[:length].clone(), length) for part, length in zip(inputs.frames, lengths, strict=True)]
+
+    def prefix_digest(self) -> str:
+        """Give a hash of the exported file."""
+        with self.model.file.open("rb") as file:
+            return hashlib.file_digest(file, hashlib.blake2b).hexdigest()
+
+    def forward(self, features: FeatureBatch) -> Tensor:
+        """Raise: it answers with tokens, see `speechxfer.decoding.write`."""
+        raise NotImplementedError("CTranslate2 gives tokens, not logits")
+
+
+def export_ctranslate2(speech_model: Any, directory: Path, precision: str = "fp32") -> None:
+    """Write a directory that `load_model` loads and CTranslate2 runs.
+
+    Parameters
+    ----------
+    speech_model
+        A `SpeechModel` of task seq2seq.
+    directory
+        Exists, and is empty.
+    precision
+        `fp32` or `int8`.
+
+    Raises
+    ------
+    ModelError
+        If it is no such model, or CTranslate2 is missing.
+    """
+    if speech_model.is_exported or not speech_model.tokens:
+        what = "is exported already" if speech_model.is_exported else f"is one of task {speech_model.task}; take --to onnx"
+        raise ModelError(f"--to ctranslate2 is for a Whisper with its decoder; this model {what}")
+    if precision not in _QUANTISATION:
+        raise ModelError(f"precision {precision!r}: expected {' or '.join(_QUANTISATION)}")
+    converters = _ctranslate2().converters
+    with tempfile.TemporaryDirectory() as whole:
+        speech_model.save(Path(whole))
+        converter = converters.TransformersConverter(whole, copy_files=["tokenizer.json", "preprocessor_config.json"])
+        converter.convert(str(directory / CT2_FOLDER), quantization=_QUANTISATION[precision])
+    model = speech_model.model
+    config = copy.deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    config.speechxfer = {**config.speechxfer, "exported": {"to": "ctranslate2", "precision": precision}}
+    config.save_pretrained(directory)
+    model.generation_config.save_pretrained(directory)
+    speech_model.frontend.save(directory)
+    speech_model.tokens.save(directory)
+
+
+def _ctranslate2() -> Any:
+    try:
+        import ctranslate2
+    except ImportError:
+        raise ModelError("CTranslate2 is not installed: pip install 'speechxfer[ct2]'") from None
+    return ctranslate2
