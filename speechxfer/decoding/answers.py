@@ -48,6 +48,9 @@ class Answer:
 class Writer(Protocol):
     """Writes about the utterances of one batch, named by their rows."""
 
+    def limit(self, row: int) -> int:
+        """Give how many tokens an answer may have; one that has as many did not come to an end."""
+
     def generate(self, rows: Sequence[int], temperature: float = 0.0) -> list[list[int]]:
         """Give answers, without the end; 0 is the likeliest, otherwise they are drawn."""
 
@@ -58,7 +61,8 @@ class Writer(Protocol):
 def believed(writer: Writer, tokens: Tokens, count: int) -> list[Answer]:
     """Give an answer for each of so many rows: the likeliest, or a warmer one that neither loops nor is doubted.
 
-    Failing that, the likeliest of those that do not loop; failing that, the likeliest without its loop.
+    Failing that, the likeliest of those that do not loop; failing that, the likeliest without its loop; if it goes on for ever
+    without one, there was nothing to write about.
     """
     return [_believed(writer, tokens, row, answer) for row, answer in enumerate(read_first(writer, count))]
 
@@ -72,7 +76,7 @@ def read_first(writer: Writer, count: int) -> list[Answer]:
 def _believed(writer: Writer, tokens: Tokens, row: int, answer: Answer) -> Answer:
     def loops(one: Answer) -> bool:
         text = tokens.text(one.tokens).encode()
-        return len(text) / len(zlib.compress(text)) > _MAX_COMPRESSION
+        return len(one.tokens) >= writer.limit(row) or len(text) / len(zlib.compress(text)) > _MAX_COMPRESSION
 
     tried = [answer]
     for temperature in _TEMPERATURES:
@@ -80,7 +84,10 @@ def _believed(writer: Writer, tokens: Tokens, row: int, answer: Answer) -> Answe
             return tried[-1]
         tried += writer.read([row], writer.generate([row], temperature))
     best = max([one for one in tried if not loops(one)] or tried, key=lambda one: one.log_prob)
-    return writer.read([row], [without_loop(best.tokens)])[0] if loops(best) else best
+    if not loops(best):
+        return best
+    cut = without_loop(best.tokens)
+    return writer.read([row], [cut if len(cut) < len(best.tokens) else []])[0]
 
 
 def without_loop(answer: list[int]) -> list[int]:

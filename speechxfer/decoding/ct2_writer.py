@@ -45,11 +45,15 @@ class Ct2Writer:
         self._encoded = self._encode(self._mel)
         self._prompts = self._find_prompts(timed)
 
+    def limit(self, row: int) -> int:
+        """Give how many tokens an answer may have; see `Writer`."""
+        # Aligning takes a position for the end as well.
+        return min(max_tokens(self._seconds), self._tokens.max_length - len(self._prompts[row]) - 1)
+
     def generate(self, rows: Sequence[int], temperature: float = 0.0) -> list[list[int]]:
         """Give answers, without the end; see `Writer`."""
         prompts = [self._prompts[row] for row in rows]
-        # Aligning takes a position for the end as well.
-        limit = min(max_tokens(self._seconds), self._tokens.max_length - len(prompts[0]) - 1)
+        limit = self.limit(rows[0])
         results = self._model.engine.generate(
             self._of(rows),
             prompts,

@@ -70,13 +70,19 @@ class SplitWriter:
         logits = self._logits(range(len(self._hidden)), start)[:, 0, [*self._tokens.languages.values()]]
         return [self._tokens.prompt(names[number], timed=timed) for number in logits.argmax(dim=-1).tolist()]
 
+    def limit(self, row: int) -> int:
+        """Give how many tokens an answer may have; see `Writer`."""
+        return min(
+            max_tokens(int(self._lengths[row]) * self._split.frame_seconds), self._tokens.max_length - len(self._prompts[0])
+        )
+
     def generate(self, rows: Sequence[int], temperature: float = 0.0) -> list[list[int]]:
         """Give answers, without the end; see `Writer`."""
         generation = self._tokens.generation
         prompts = torch.tensor([self._prompts[row] for row in rows], device=self._hidden.device)
-        limits = [max_tokens(int(self._lengths[row]) * self._split.frame_seconds) for row in rows]
+        limits = [self.limit(row) for row in rows]
         settings = GenerationConfig(
-            max_length=min(self._tokens.max_length, prompts.shape[1] + max(limits)),
+            max_length=prompts.shape[1] + max(limits),
             num_beams=1 if temperature else self._num_beams,
             do_sample=temperature > 0,
             temperature=temperature or None,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from speechxfer.decoding import join_written, write
-from speechxfer.decoding.answers import without_loop
+from speechxfer.decoding.answers import Answer, believed, without_loop
 from speechxfer.decoding.cross_attention import attention_to_frames, token_times
 from speechxfer.models import Features, SplitModel, collate, load_model
 from speechxfer.transcript import Segment, Word
@@ -58,6 +58,44 @@ def test_a_language_that_is_not_given_is_heard(small_polyglot, clips):
 )
 def test_what_is_said_over_and_over_at_the_end_is_left_once(answer, expected):
     assert without_loop(answer) == expected
+
+
+class Scripted:
+    """A writer that answers as it is told: first, then warmer and warmer."""
+
+    def __init__(self, *answers):
+        self.answers = answers
+        self.temperatures = []
+
+    def limit(self, row):
+        return 12
+
+    def generate(self, rows, temperature=0.0):
+        self.temperatures.append(temperature)
+        return [self.answers[min(len(self.temperatures), len(self.answers)) - 1][0]]
+
+    def read(self, rows, answers):
+        known = {tuple(tokens): log_prob for tokens, log_prob in self.answers}
+        return [Answer(tokens, [known.get(tuple(tokens), -0.5)] * (len(tokens) + 1), []) for tokens in answers]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "draws"),
+    [
+        ([([1, 2, 3], -0.2)], [1, 2, 3], 1),
+        ([([1, 2, 3], -1.5), ([4, 5], -0.9)], [4, 5], 2),  # doubted
+        ([([7] * 12, -0.1), ([4, 5], -0.9)], [4, 5], 2),  # came to no end
+        ([([1, 2, 3], -1.5), ([4, 5], -1.9)], [1, 2, 3], 6),  # all doubted: the likeliest
+        ([([9, *[7] * 11], -0.1)], [9, 7], 6),  # without its loop
+        ([([*range(1, 13)], -0.1)], [], 6),  # goes on for ever, and repeats nothing
+    ],
+)
+def test_what_is_believed(small_writer, answers, expected, draws):
+    writer = Scripted(*answers)
+    (found,) = believed(writer, load_model(small_writer).tokens, 1)
+    assert found.tokens == expected
+    assert len(writer.temperatures) == draws
+    assert writer.temperatures == sorted(writer.temperatures)
 
 
 def test_times_are_where_heads_begin_to_look_at_a_token():
