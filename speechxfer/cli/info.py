@@ -46,8 +46,8 @@ def _model(directory: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {"task": loaded.task, "family": loaded.family.name}
     if loaded.is_exported:
         exported = loaded.model.config.speechxfer["exported"]
-        kind = {"onnx": "ONNX", "ctranslate2": "CTranslate2"}[exported["to"]]
-        facts |= {"format": f"{kind}, {exported['precision']}", "loads in": f"{kind}'s runtime, by speechxfer"}
+        kind, runtime = {"onnx": ("ONNX", "ONNX Runtime"), "ctranslate2": ("CTranslate2", "CTranslate2")}[exported["to"]]
+        facts |= {"format": f"{kind}, {exported['precision']}", "loads in": f"{runtime}, by speechxfer"}
     else:
         facts["format"] = type(loaded.model).__name__
         facts["loads in"] = "plain transformers" if loaded.is_native else "transformers, after `import speechxfer.auto`"

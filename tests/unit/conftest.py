@@ -59,8 +59,11 @@ def small_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def save_complete_whisper(directory: Path, languages: tuple[str, ...] = ()) -> None:
-    """Save three random layers of width 32 on either side, and a tokenizer that knows single bytes."""
+def save_complete_whisper(directory: Path, languages: tuple[str, ...] = (), positions: int = 24, *, brief: bool = False) -> None:
+    """Save three random layers of width 32 on either side, and a tokenizer that knows single bytes.
+
+    A brief one ends every answer after a token, where others go on for ever.
+    """
     torch.manual_seed(0)
     letters = [*pre_tokenizers.ByteLevel.alphabet()]
     special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{name}|>" for name in languages), "<|transcribe|>"]
@@ -79,7 +82,7 @@ def save_complete_whisper(directory: Path, languages: tuple[str, ...] = ()) -> N
         decoder_attention_heads=2,
         decoder_ffn_dim=64,
         vocab_size=len(numbers),
-        max_target_positions=24,
+        max_target_positions=positions,
         pad_token_id=end,
         bos_token_id=end,
         eos_token_id=end,
@@ -87,7 +90,11 @@ def save_complete_whisper(directory: Path, languages: tuple[str, ...] = ()) -> N
         init_std=0.2,
     )
     model = WhisperForConditionalGeneration(config)
-    settings = {"decoder_start_token_id": start, "eos_token_id": end, "pad_token_id": end, "max_length": 24}
+    if brief:
+        with torch.no_grad():
+            model.model.decoder.layer_norm.bias.fill_(1.0)
+            model.model.decoder.embed_tokens.weight[end] = 0.3
+    settings = {"decoder_start_token_id": start, "eos_token_id": end, "pad_token_id": end, "max_length": positions}
     if languages:
         named = {f"<|{name}|>": numbers[f"<|{name}|>"] for name in languages}
         settings |= {"lang_to_id": named, "task_to_id": {"transcribe": numbers["<|transcribe|>"]}}
