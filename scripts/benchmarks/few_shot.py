@@ -34,7 +34,6 @@ from speechxfer.commands import (
     calibrate_thresholds,
     choose,
     enrol,
-    example_augmenter,
     listen,
     poisson_interval,
     speech_in,
@@ -108,34 +107,32 @@ def episodes(protocol: Protocol, labels: Sequence[str], size: Size) -> list[tupl
 
 
 class Ours:
-    """Enrolment and recognition on statistics that are computed once for all episodes."""
+    """Enrolment and recognition; what a clip is as it is, is computed once for all episodes."""
 
     name = "speechxfer"
 
     def __init__(self, model: Path, utterances: Sequence[Utterance]) -> None:
-        self._encoder = CommandEncoder(model, augmenter=example_augmenter())
+        self._encoder = CommandEncoder(model)
         self._utterances = utterances
-        self._views: dict[int, np.ndarray] = {}
+        self._views: dict[tuple[int, ...], list[np.ndarray]] = {}
         self._queries: dict[int, np.ndarray] = {}
         self._speakers = [utterance.fields.get("speaker", "") for utterance in utterances]
         self.chosen: dict[str, int] = {}
 
-    def prepare(self, examples: Sequence[int], queries: Sequence[int]) -> None:
-        """Encode what the episodes will need and was not encoded yet."""
-        if rows := sorted(set(examples) - self._views.keys()):
-            views = np.stack(views_of(self._encoder, self._spoken(rows)))
-            self._views |= {row: views[:, number] for number, row in enumerate(rows)}
-            self._queries |= {row: views[0, number] for number, row in enumerate(rows)}
-        if rows := sorted(set(queries) - self._queries.keys()):
-            encoded = self._encoder(self._spoken(rows))
-            self._queries |= dict(zip(rows, encoded, strict=True))
+    def prepare(self, queries: Sequence[int]) -> None:
+        """Encode what the episodes will need."""
+        encoded = self._encoder(self._spoken(queries))
+        self._queries |= dict(zip(queries, encoded, strict=True))
 
     def _spoken(self, rows: Sequence[int]) -> list[Utterance]:
         return [speech_in(self._utterances[row]) for row in rows]
 
     def answers(self, examples: Sequence[int], commands: np.ndarray, queries: Sequence[int]) -> np.ndarray:
         """Enrol and recognise one episode."""
-        views = [np.stack([self._views[row][view] for row in examples]) for view in range(len(self._views[examples[0]]))]
+        drawn = tuple(examples)
+        if drawn not in self._views:  # an episode's views know no clips but its own examples
+            self._views[drawn] = views_of(self._encoder, self._spoken(examples))
+        views = self._views[drawn]
         choice = choose(views, commands, [self._speakers[row] for row in examples])
         what = f"{choice.method} on {','.join(map(str, choice.layers))}"
         self.chosen[what] = self.chosen.get(what, 0) + 1
@@ -170,7 +167,7 @@ def compare(ours: Ours, utterances: Sequence[Utterance], protocols: Sequence[Pro
     """Run all methods on all protocols; gives ours."""
     labels = [str(utterance.label) for utterance in utterances]
     needed = [episodes(protocol, labels, size) for protocol in protocols]
-    ours.prepare(*(sorted({row for one in needed for pair in one for row in pair[part]}) for part in (0, 1)))
+    ours.prepare(sorted({row for one in needed for _, queries in one for row in queries}))
     used = sorted({row for one in needed for pair in one for part in pair for row in part})
     probe, dtw = LogMelProbe([utterances[row] for row in used]), MfccDtw(utterances)
     place = {row: number for number, row in enumerate(used)}
@@ -209,7 +206,7 @@ def fsdd(model: Path, data: Path, size: Size) -> dict[str, float]:
 
 def with_babble(utterances: Sequence[Utterance], data: Path) -> list[Utterance]:
     """Add a random stretch of the test babble at 15 dB below the clip."""
-    noises = [load_audio(one, RATE) for one in read_manifest(f"{data}/noise_rir/manifest.csv[kind=babble]")]
+    noises = [load_audio(one, RATE) for one in read_manifest(f"{data}/noise_rir/manifest.csv[kind=babble,split=test]")]
     random, made = np.random.default_rng(SEED), []
     for utterance in utterances:
         samples, noise = load_audio(utterance, RATE), noises[random.integers(len(noises))]

@@ -11,8 +11,7 @@ _PUBLIC = {
     "CommandEncoder": "speechxfer.commands.features",
     "speech_in": "speechxfer.commands.features",
     "fit_probe": "speechxfer.commands.classifiers",
-    "example_augmenter": "speechxfer.commands.enrolling",
-    "views_of": "speechxfer.commands.enrolling",
+    "views_of": "speechxfer.commands.views",
     "EventPicker": "speechxfer.commands.spotter",
     "listen": "speechxfer.commands.calibrate",
     "CommandRecognizer": "speechxfer.commands.recognizer",
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from speechxfer.commands.detection import detection_curve as detection_curve
     from speechxfer.commands.detection import poisson_interval as poisson_interval
     from speechxfer.commands.enrolling import enrol as enrol
-    from speechxfer.commands.enrolling import example_augmenter as example_augmenter
-    from speechxfer.commands.enrolling import views_of as views_of
     from speechxfer.commands.enrolment import Enrolment as Enrolment
     from speechxfer.commands.examples import read_examples as read_examples
     from speechxfer.commands.features import CommandEncoder as CommandEncoder
@@ -57,6 +54,7 @@ if TYPE_CHECKING:
     from speechxfer.commands.spotter import CommandSpotter as CommandSpotter
     from speechxfer.commands.spotter import Event as Event
     from speechxfer.commands.spotter import EventPicker as EventPicker
+    from speechxfer.commands.views import views_of as views_of
     from speechxfer.commands.zero_shot import PhraseHeard as PhraseHeard
     from speechxfer.commands.zero_shot import PhraseScorer as PhraseScorer
 

@@ -12,19 +12,15 @@ import numpy.typing as npt
 
 from speechxfer.commands.enrolment import Enrolment
 from speechxfer.commands.examples import read_examples
-from speechxfer.commands.features import CommandEncoder, Statistics, speech_in
+from speechxfer.commands.features import CommandEncoder, Statistics, in_memory, speech_in
 from speechxfer.commands.near_misses import near_misses
+from speechxfer.commands.views import views_of
 from speechxfer.commands.windows import HOP_FRAMES, HOP_SECONDS, SpeechWindows
-from speechxfer.data import VAD_FRAME, VAD_RATE, Manifest, Utterance, Waveform, WaveformAugmenter, load_audio, refuse, sift_sets
+from speechxfer.data import VAD_FRAME, VAD_RATE, Manifest, Utterance, load_audio, refuse, sift_sets
 from speechxfer.errors import DataError, Problem
 from speechxfer.features import FeatureStore
 from speechxfer.models import EMBEDDED
-from speechxfer.recipe import AugmentSection, NoiseSection
 
-_SPEEDS = (0.9, 1.1, 0.8, 1.2)
-_GAIN_DB = (-6.0, 6.0)
-_NOISE = NoiseSection(manifest="pink noise, made here", probability=0.5, snr_db=(5.0, 25.0))
-_NOISE_SECONDS = 10
 _MOST_UNKNOWN = 3000
 
 
@@ -40,8 +36,8 @@ def enrol(
 ) -> Enrolment:
     """Enrol commands from a few examples of each.
 
-    Layers and method are chosen by cross-validation among the examples; each is also looked at faster, slower, louder, quieter
-    and in noise. From five examples of each command on, a trained probe competes with prototypes.
+    Layers and method are chosen by cross-validation among the examples; each is also looked at faster, slower, louder, quieter,
+    in noise and among people who talk. From five examples of each command on, a trained probe competes with prototypes.
 
     Parameters
     ----------
@@ -72,7 +68,7 @@ def enrol(
         If the model cannot be used.
     """
     checked = examples if isinstance(examples, Manifest) else read_examples(examples)
-    encoder = CommandEncoder(model, device=device, precision=precision, augmenter=example_augmenter(), store=store)
+    encoder = CommandEncoder(model, device=device, precision=precision, store=store)
     if onto and onto.digest != encoder.digest:
         raise DataError([Problem(str(model), None, f"is another model than that of the commands there, {onto.model}")])
     spoken = [speech_in(example) for example in checked]
@@ -94,30 +90,6 @@ def enrol(
         "window_seconds": _window_seconds(spoken, onto),
     }
     return Enrolment.fit(**(_joined(onto, known) if onto else known))
-
-
-def example_augmenter() -> WaveformAugmenter:
-    """Give what makes the views of examples: faster and slower, louder and quieter, half of them in pink noise."""
-    section = AugmentSection(views=len(_SPEEDS), speed=list(_SPEEDS), gain_db=_GAIN_DB, noise=_NOISE)
-    return WaveformAugmenter(section, VAD_RATE, 0, [_pink_noise()])
-
-
-def views_of(encoder: CommandEncoder, spoken: Sequence[Utterance]) -> list[Statistics]:
-    """Look at examples in every view.
-
-    Parameters
-    ----------
-    encoder
-        With the `example_augmenter`.
-    spoken
-        Cut to their speech.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        `[examples, layers, dimensions]` each; the audio as it is first.
-    """
-    return [encoder(spoken, view) for view in (None, *range(len(_SPEEDS)))]
 
 
 def unknown_sounds(recordings: Manifest, window_seconds: float) -> list[Utterance]:
@@ -150,8 +122,7 @@ def unknown_sounds(recordings: Manifest, window_seconds: float) -> list[Utteranc
         for window in windows.push(load_audio(recording, VAD_RATE)):
             hop += 1
             if hop % every == 0 and len(window.samples):
-                end = len(window.samples) / VAD_RATE
-                found.append(Utterance(f"unknown {hop}", Waveform(window.samples, VAD_RATE), end=end))
+                found.append(in_memory(f"unknown {hop}", window.samples))
     if not found:
         raise DataError([Problem(recordings.source, None, "no speech found in what is to be unknown")])
     return found
@@ -176,12 +147,3 @@ def _joined(onto: Enrolment, new: dict[str, Any]) -> dict[str, Any]:
     joined["examples"] = np.concatenate([onto.examples, new["examples"]], axis=1)
     joined["unknown"] = np.concatenate([onto.unknown, new["unknown"]])
     return joined
-
-
-def _pink_noise() -> Utterance:
-    """Make noise whose power falls with frequency as that of many rooms does; the same each time."""
-    random, size = np.random.default_rng(0), _NOISE_SECONDS * VAD_RATE
-    spectrum = np.fft.rfft(random.normal(size=size))
-    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
-    samples = np.fft.irfft(spectrum, size)
-    return Utterance("pink noise", Waveform((0.1 * samples / np.abs(samples).max()).astype(np.float32), VAD_RATE))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from speechxfer.data import VAD_FRAME, VAD_RATE, Samples, Utterance, VoiceActivity, WaveformAugmenter, load_audio
+from speechxfer.data import VAD_FRAME, VAD_RATE, Samples, Utterance, VoiceActivity, Waveform, load_audio
 from speechxfer.features import FeatureSource, FeatureStore, Item
 from speechxfer.models import for_inference, new_head, suitable_batch_seconds
 
@@ -22,6 +22,7 @@ Statistics = npt.NDArray[np.float32]
 
 _SPEECH = 0.5  # probability
 _MARGIN_SECONDS = 0.2  # what the detector takes for silence may be the breath of a consonant
+_FOREGROUND_DB = 20.0  # people who talk in the background are speech for the detector, too
 _LOUD, _MAX_GAIN = 0.2, 30.0
 
 
@@ -36,8 +37,6 @@ class CommandEncoder:
         `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     batch_seconds
         Upper bound of padded audio in one forward; None suits the device.
-    augmenter
-        Makes the views of examples.
     store
         Keeps features; None computes them each time.
 
@@ -59,25 +58,21 @@ class CommandEncoder:
         device: str = "auto",
         precision: str = "auto",
         batch_seconds: float | None = None,
-        augmenter: WaveformAugmenter | None = None,
         store: FeatureStore | None = None,
     ) -> None:
         speech_model = new_head(model, "classification", labels=("any",), weighted_layer_sum=True)
         split, exactness = for_inference(speech_model, device, precision, keep_deviations=True)
         size = batch_seconds or suitable_batch_seconds(split.device)
-        self._augmenter = augmenter
-        self._source = FeatureSource(split, speech_model.frontend, store, exactness, augmenter, batch_seconds=size)
+        self._source = FeatureSource(split, speech_model.frontend, store, exactness, batch_seconds=size)
         self.digest = split.prefix_digest()
 
-    def __call__(self, utterances: Sequence[Utterance], view: int | None = None) -> Statistics:
+    def __call__(self, utterances: Sequence[Utterance]) -> Statistics:
         """Encode utterances.
 
         Parameters
         ----------
         utterances
             With `end` given, such as `speech_in` gives them.
-        view
-            Which of the augmenter's views; None is the audio as it is.
 
         Returns
         -------
@@ -89,12 +84,16 @@ class CommandEncoder:
         AudioError
             If one cannot be read.
         """
-        speed = self._augmenter.speed(view) if self._augmenter and view is not None else 1.0
-        items = [Item(one, ((one.end or 0.0) - one.start) / speed, view) for one in utterances]
+        items = [Item(one, (one.end or 0.0) - one.start) for one in utterances]
         self._source.plan(items)
         kept = np.stack([features.frames.float().numpy() for features in self._source.features(items)])
         layers = kept.shape[1] // 2
         return np.concatenate([kept[:, :layers], kept[:, layers:]], axis=2)
+
+
+def in_memory(name: str, samples: Samples) -> Utterance:
+    """Give samples at 16 kHz, float32 `[num_samples]`, as a whole utterance."""
+    return Utterance(name, Waveform(samples, VAD_RATE), end=len(samples) / VAD_RATE)
 
 
 def speech_in(utterance: Utterance) -> Utterance:
@@ -108,7 +107,7 @@ def speech_in(utterance: Utterance) -> Utterance:
     Returns
     -------
     Utterance
-        With start and end around what silero-vad takes for speech; all of it where that is nothing.
+        With start and end around what silero-vad takes for speech, if not far below the loudest; all of it where that is nothing.
 
     Raises
     ------
@@ -116,7 +115,7 @@ def speech_in(utterance: Utterance) -> Utterance:
         If it cannot be read.
     """
     samples = load_audio(utterance, VAD_RATE)
-    first, last = speech_bounds(speech_probabilities(samples), len(samples)) or (0, len(samples))
+    first, last = speech_bounds(speech_probabilities(samples), samples) or (0, len(samples))
     return replace(utterance, start=utterance.start + first / VAD_RATE, end=utterance.start + last / VAD_RATE)
 
 
@@ -131,10 +130,26 @@ def louder(samples: Samples, heard: Samples) -> Samples:
     return samples * np.float32(np.clip(_LOUD / max(np.abs(heard).max(initial=0), 1e-9), 1, _MAX_GAIN))
 
 
-def speech_bounds(probabilities: npt.NDArray[np.float32], num_samples: int) -> tuple[int, int] | None:
-    """Give the first sample of speech and the one after the last, with a margin, of so many samples; None without speech."""
+def speech_bounds(probabilities: npt.NDArray[np.float32], samples: Samples) -> tuple[int, int] | None:
+    """Give the first sample of speech and the one after the last, with a margin; None without speech.
+
+    Parameters
+    ----------
+    probabilities
+        Of speech, `[frames]`.
+    samples
+        float32 `[num_samples]` at 16 kHz; the last frame may be incomplete.
+
+    Returns
+    -------
+    tuple of int, or None
+        Around all speech that is not much quieter than the loudest.
+    """
     spoken = np.flatnonzero(probabilities >= _SPEECH)
     if not len(spoken):
         return None
+    frames = np.pad(samples, (0, len(probabilities) * VAD_FRAME - len(samples))).reshape(-1, VAD_FRAME)
+    levels = 10 * np.log10(np.maximum((frames[spoken] ** 2).mean(axis=1), 1e-12))
+    near = spoken[levels >= levels.max() - _FOREGROUND_DB]
     margin = round(_MARGIN_SECONDS * VAD_RATE)
-    return max(0, int(spoken[0]) * VAD_FRAME - margin), min(num_samples, (int(spoken[-1]) + 1) * VAD_FRAME + margin)
+    return max(0, int(near[0]) * VAD_FRAME - margin), min(len(samples), (int(near[-1]) + 1) * VAD_FRAME + margin)

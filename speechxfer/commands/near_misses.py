@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from speechxfer.data import VAD_RATE, Samples, Utterance, Waveform, load_audio
+from speechxfer.commands.features import in_memory
+from speechxfer.data import VAD_RATE, Samples, Utterance, load_audio
 
 _SHORTEST_SECONDS = 0.1
 
@@ -38,11 +39,10 @@ def near_misses(examples: Sequence[Utterance]) -> list[Utterance]:
         samples = load_audio(example, VAD_RATE)
         middle = len(samples) // 2
         parts = {"backwards": samples[::-1], "first half": samples[:middle], "second half": samples[middle:]}
-        made += [_in_memory(f"{example.id} {name}", part) for name, part in parts.items()]
+        made += [in_memory(f"{example.id} {name}", _long_enough(part)) for name, part in parts.items()]
     return made
 
 
-def _in_memory(name: str, samples: Samples) -> Utterance:
+def _long_enough(samples: Samples) -> Samples:
     lacking = max(0, round(_SHORTEST_SECONDS * VAD_RATE) - len(samples))
-    whole = np.pad(np.ascontiguousarray(samples), (0, lacking))
-    return Utterance(name, Waveform(whole, VAD_RATE), end=len(whole) / VAD_RATE)
+    return np.pad(np.ascontiguousarray(samples), (0, lacking))

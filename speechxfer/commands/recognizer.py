@@ -11,8 +11,8 @@ from scipy.special import expit, softmax
 
 from speechxfer.commands.classifiers import Floats
 from speechxfer.commands.enrolment import Enrolment
-from speechxfer.commands.features import CommandEncoder, speech_in
-from speechxfer.data import VAD_RATE, Samples, Utterance, Waveform
+from speechxfer.commands.features import CommandEncoder, in_memory, speech_in
+from speechxfer.data import Samples, Utterance
 from speechxfer.errors import ModelError
 
 
@@ -123,8 +123,7 @@ class CommandRecognizer:
 
     def log_odds(self, samples: Samples) -> Floats:
         """Give the log-odds of each command `[commands]` of one stretch of speech, float32 `[num_samples]` at 16 kHz."""
-        clip = Utterance("", Waveform(samples, VAD_RATE), end=len(samples) / VAD_RATE)
-        return self.enrolment.log_odds(self._encoder([clip]))[0]
+        return self.enrolment.log_odds(self._encoder([in_memory("", samples)]))[0]
 
     def _heard(self, scores: Floats, log_odds: Floats) -> Heard:
         commands, best = self.enrolment.commands, int(scores.argmax())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -62,8 +63,8 @@ def choose(views: Sequence[Statistics], commands: Numbers, speakers: Sequence[st
     Returns
     -------
     Choice
-        The upper half of the layers together, unless one alone is better. With one example of some command there is nothing to
-        hold out, and it is prototypes on the upper half.
+        Prototypes on the upper half of the layers together, unless one layer alone is clearly better, or then a probe. With one
+        example of some command there is nothing to hold out.
     """
     count = views[0].shape[1]
     together = Choice("prototypes", tuple(range(count // 2, count)))
@@ -71,15 +72,22 @@ def choose(views: Sequence[Statistics], commands: Numbers, speakers: Sequence[st
     if folds is None:
         return together
     # What goes into the first layer has heard nothing of its surroundings.
-    candidates = [together, *(Choice("prototypes", (layer,)) for layer in range(count - 1, 0, -1))]
-    best = max((_validated(one, views, commands, folds) for one in candidates), key=_accuracy)
+    single = [_validated(Choice("prototypes", (layer,)), views, commands, folds) for layer in range(count - 1, 0, -1)]
+    best = _better(_validated(together, views, commands, folds), max(single, key=_accuracy), len(commands))
     if np.bincount(commands).min() >= _PROBE_FROM:
-        best = max(best, _validated(Choice("probe", best.layers), views, commands, folds), key=_accuracy)
+        best = _better(best, _validated(Choice("probe", best.layers), views, commands, folds), len(commands))
     return best
 
 
 def _accuracy(choice: Choice) -> float:
     return choice.accuracy or 0.0
+
+
+def _better(kept: Choice, rival: Choice, examples: int) -> Choice:
+    """Give the rival only if it is better by more than one standard error (Breiman et al. 1984): so few examples prove little."""
+    accuracy = _accuracy(kept)
+    error = math.sqrt(accuracy * (1 - accuracy) / examples)
+    return rival if _accuracy(rival) > accuracy + error else kept
 
 
 def _validated(choice: Choice, views: Sequence[Statistics], commands: Numbers, folds: npt.NDArray[np.int64]) -> Choice:

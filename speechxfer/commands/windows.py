@@ -76,5 +76,5 @@ class SpeechWindows:
         heard = self._activity.push(louder(samples, self._held))
         self._speech = np.concatenate([self._speech, heard])[-self._frames :]
         self._position += len(samples)
-        first, last = speech_bounds(self._speech, len(self._held)) or (0, 0)
+        first, last = speech_bounds(self._speech, self._held) or (0, 0)
         return SpeechWindow(self._position - len(self._held) + first, self._held[first:last])

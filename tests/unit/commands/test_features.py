@@ -39,3 +39,11 @@ def test_pauses_are_cut_and_silence_is_left_whole(sound_is_speech):
     assert 0.7 <= cut.start <= 0.8 and 1.7 <= cut.end <= 1.8
     whole = speech_in(in_memory(np.zeros(RATE, dtype=np.float32)))
     assert (whole.start, whole.end) == (0.0, 1.0)
+
+
+def test_speech_in_the_background_is_cut(sound_is_speech):
+    command, behind, quiet = np.full(RATE // 2, 0.9), np.full(RATE, 0.07), np.full(RATE // 4, 0.1)
+    heard = speech_in(in_memory(np.concatenate([behind, command, behind]).astype(np.float32)))
+    assert 0.7 <= heard.start <= 0.8 and 1.7 <= heard.end <= 1.8
+    consonant = speech_in(in_memory(np.concatenate([np.zeros(RATE), command, quiet, np.zeros(RATE)]).astype(np.float32)))
+    assert 0.7 <= consonant.start <= 0.8 and 1.9 <= consonant.end <= 2.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from speechxfer.commands.selection import _folds, choose
+from speechxfer.commands.selection import Choice, _better, _folds, choose
 
 COMMANDS = np.repeat(np.arange(3), 6)
 
@@ -23,6 +23,13 @@ def test_the_layer_that_knows_is_found():
 
 def test_the_upper_half_together_is_preferred():
     assert choose(views([1, 2, 3, 4]), COMMANDS, [""] * 18).layers == (2, 3, 4)
+
+
+def test_a_rival_has_to_be_better_by_a_standard_error():
+    kept = Choice("prototypes", (2, 3, 4), 0.8)  # of 50, the standard error is 0.0566
+    hardly, clearly = Choice("prototypes", (3,), 0.85), Choice("prototypes", (3,), 0.86)
+    assert _better(kept, hardly, 50) is kept
+    assert _better(kept, clearly, 50) is clearly
 
 
 def test_one_example_of_a_command_leaves_nothing_to_hold_out():
