@@ -27,9 +27,11 @@ import torch
 from few_shot_baselines import LogMelProbe, MfccDtw
 
 from speechxfer.commands import (
+    Choice,
     CommandEncoder,
     CommandRecognizer,
     EventPicker,
+    LinearClassifier,
     PhraseScorer,
     calibrate_thresholds,
     choose,
@@ -114,7 +116,7 @@ class Ours:
     def __init__(self, model: Path, utterances: Sequence[Utterance]) -> None:
         self._encoder = CommandEncoder(model)
         self._utterances = utterances
-        self._views: dict[tuple[int, ...], list[np.ndarray]] = {}
+        self._enrolled: dict[tuple[int, ...], tuple[Choice, LinearClassifier]] = {}
         self._queries: dict[int, np.ndarray] = {}
         self._speakers = [utterance.fields.get("speaker", "") for utterance in utterances]
         self.chosen: dict[str, int] = {}
@@ -129,15 +131,18 @@ class Ours:
 
     def answers(self, examples: Sequence[int], commands: np.ndarray, queries: Sequence[int]) -> np.ndarray:
         """Enrol and recognise one episode."""
-        drawn = tuple(examples)
-        if drawn not in self._views:  # an episode's views know no clips but its own examples
-            self._views[drawn] = views_of(self._encoder, self._spoken(examples))
-        views = self._views[drawn]
+        choice, classifier = self._enrolled.get(tuple(examples)) or self._enrol(examples, commands)
+        statistics = np.stack([self._queries[row] for row in queries])
+        return classifier.scores(choice.vectors(statistics)).argmax(axis=1)
+
+    def _enrol(self, examples: Sequence[int], commands: np.ndarray) -> tuple[Choice, LinearClassifier]:
+        """Enrol one episode, whose views know no clips but its own examples."""
+        views = views_of(self._encoder, self._spoken(examples))
         choice = choose(views, commands, [self._speakers[row] for row in examples])
         what = f"{choice.method} on {','.join(map(str, choice.layers))}"
         self.chosen[what] = self.chosen.get(what, 0) + 1
-        statistics = np.stack([self._queries[row] for row in queries])
-        return choice.fit(views, commands).scores(choice.vectors(statistics)).argmax(axis=1)
+        self._enrolled[tuple(examples)] = choice, choice.fit(views, commands)
+        return self._enrolled[tuple(examples)]
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ _PUBLIC = {
     "choose": "speechxfer.commands.selection",
     "CommandEncoder": "speechxfer.commands.features",
     "speech_in": "speechxfer.commands.features",
+    "LinearClassifier": "speechxfer.commands.classifiers",
     "fit_probe": "speechxfer.commands.classifiers",
     "views_of": "speechxfer.commands.views",
     "EventPicker": "speechxfer.commands.spotter",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from speechxfer.commands.calibrate import calibrate_thresholds as calibrate_thresholds
     from speechxfer.commands.calibrate import listen as listen
     from speechxfer.commands.calibrate import score_commands as score_commands
+    from speechxfer.commands.classifiers import LinearClassifier as LinearClassifier
     from speechxfer.commands.classifiers import fit_probe as fit_probe
     from speechxfer.commands.detection import DetectionCurve as DetectionCurve
     from speechxfer.commands.detection import area_under_roc as area_under_roc
