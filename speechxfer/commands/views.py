@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from speechxfer.commands.classifiers import Floats
 from speechxfer.commands.features import CommandEncoder, Statistics, in_memory
 from speechxfer.data import VAD_RATE, Samples, Utterance, WaveformAugmenter, load_audio
 from speechxfer.recipe import AugmentSection, NoiseSection
@@ -68,5 +69,5 @@ def _babble(clips: Sequence[Samples], talkers: int) -> Samples:
     return _at_full_scale(np.sum(said, axis=0))
 
 
-def _at_full_scale(samples: np.ndarray) -> Samples:
+def _at_full_scale(samples: Floats) -> Samples:
     return (samples / np.abs(samples).max()).astype(np.float32)
