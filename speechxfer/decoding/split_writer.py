@@ -114,17 +114,18 @@ class SplitWriter:
             given[place, : prompt_length + len(answer)] = torch.tensor([*self._prompts[row], *answer])
         heads = getattr(self._tokens.generation, "alignment_heads", None) if self._times else ()
         with self._computing(), attention_to_frames(self._split.model, heads, self._lengths[list(rows)]) as attention:
-            log_probs = self._logits(rows, given).float().log_softmax(dim=-1).cpu()
+            logits = self._logits(rows, given).float()
+        # Behind an answer, given is filled up with ends, so the first of them is what is expected there.
+        expected = torch.nn.functional.pad(given[:, 1:], (0, 1), value=self._tokens.end)
+        log_probs = (logits.gather(-1, expected[..., None])[..., 0] - logits.logsumexp(dim=-1)).cpu()
         read = []
         for place, (row, answer) in enumerate(zip(rows, answers, strict=True)):
             places = slice(prompt_length - 1, prompt_length + len(answer))  # each answers with the token after it
-            expected = torch.tensor([*answer, self._tokens.end])
-            own = log_probs[place, places].gather(1, expected[:, None])[:, 0].tolist()
             starts: list[float] = []
             if self._times:
                 weights = attention.of(place)[:, :, : int(self._lengths[row])]
                 starts = [frame * self._split.frame_seconds for frame in token_times(weights, places)]
-            read.append(Answer(answer, own, starts))
+            read.append(Answer(answer, log_probs[place, places].tolist(), starts))
         return read
 
     @contextmanager
