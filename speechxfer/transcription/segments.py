@@ -18,6 +18,7 @@ from speechxfer.data import VAD_FRAME, VAD_RATE, Samples
 _FRAME_SECONDS = VAD_FRAME / VAD_RATE
 _SPEECH, _SILENCE = 0.5, 0.35  # speech begins above the one and ends below the other
 _MIN_SPEECH = 3  # frames
+_MIN_SPOKEN = 6  # frames of speech in a stretch: a word is longer, and noise that the detector takes for speech is shorter
 _PAUSE = round(0.6 / _FRAME_SECONDS)  # frames within a stretch, at most
 _CONTEXT = round(0.2 / _FRAME_SECONDS)  # frames of what surrounds speech that go with it
 _OVERLAP = round(2.0 / _FRAME_SECONDS)  # frames
@@ -95,7 +96,8 @@ class Segmenter:
 
     def _take(self, *, is_end: bool) -> Iterator[Stretch]:
         known = len(self._speech)
-        groups = _grouped(_runs(self._speech, self._continues), self._longest)
+        runs = _runs(self._speech, self._continues)
+        groups = _grouped(runs, self._longest)
         done = 0
         for number, (first, last) in enumerate(groups):
             after = groups[number + 1][0] if number + 1 < len(groups) else known + 2 * _CONTEXT
@@ -112,8 +114,11 @@ class Segmenter:
             if not settled:
                 self._forget(start)
                 return
-            yield self._stretch(start, last + min(_CONTEXT, (after - last) // 2))
-            self._continues, self._spoken, done = False, self._forgotten + last, last
+            spoken = sum(end - begin for begin, end in runs if first <= begin and end <= last)
+            if self._continues or spoken >= _MIN_SPOKEN:
+                yield self._stretch(start, last + min(_CONTEXT, (after - last) // 2))
+                self._spoken = self._forgotten + last
+            self._continues, done = False, last
         self._forget(max(done, known - _PAUSE - _CONTEXT - _MIN_SPEECH))
 
     def _stretch(self, first: int, last: int) -> Stretch:
