@@ -131,7 +131,9 @@ def kill_often(work: Training | Extraction, recipe: Path, kills: int, chance: ra
     seconds = time.perf_counter() - start
     expected, killed, exact = work.result(whole), 0, 0
     print(f"the whole takes {seconds:.1f} s", flush=True)
-    for number in range(kills):
+    number = 0
+    while killed < kills:
+        number += 1
         out, moment = recipe.with_name(str(number)), chance.uniform(0, seconds)
         command = work.command(recipe, out)
         where = work.where(out) if kill_after(moment, command) else "already done"

@@ -293,9 +293,10 @@ def _load_whisper(path: Path, config: dict[str, Any]) -> SpeechModel:
 
 def with_random_weights(speech_model: SpeechModel) -> SpeechModel:
     """Give the same shape with weights drawn anew: the control that shows what transfer is worth."""
-    make: Any = adaptive_whisper if speech_model.tokens else type(speech_model.model)
-    model = make(speech_model.model.config)
-    model.generation_config = speech_model.model.generation_config
+    if not speech_model.tokens:
+        return replace(speech_model, model=type(speech_model.model)(speech_model.model.config))
+    model = adaptive_whisper(speech_model.model.config)  # type: ignore[arg-type]
+    model.generation_config = speech_model.tokens.generation
     return replace(speech_model, model=model)
 
 

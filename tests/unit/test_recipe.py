@@ -78,7 +78,7 @@ def test_all_problems_at_once_with_the_nearest_key(complaint):
     assert "did you mean `training.stages.0.epochs`?" in told["training.stages.0.epoch"]
     assert "did you mean `augment.noise.snr_db`?" in told["augment.noise.snr"]
     assert "found 'many'" in told["training.epochs"]
-    assert "expected head, top:N, encoder, lora:R or all" in told["training.stages.1.train"]
+    assert "expected head, decoder, top:N, encoder, lora:R or all" in told["training.stages.1.train"]
     assert "missing; give it in the file or as data.train=..." in told["data.train"]
     assert "expected section.key=value" in told["nonsense"]
 
@@ -140,12 +140,18 @@ def test_an_override_below_a_value(complaint):
         ("data.groups={age: [nan]}", "data.groups.age.0"),
         ("data.groups={age: old}", "data.groups.age"),
         ("data.on_bad_row=ignore", "data.on_bad_row"),
-        ("whisper.context=stock", "whisper.context"),
+        ("whisper.context=short", "whisper.context"),
         ("task=asr", "task"),
     ],
 )
 def test_values_out_of_range(complaint, override, name):
     assert any(line.startswith(f"  {name}: found ") for line in complaint(SMALLEST, override)[1:])
+
+
+def test_whisper_is_for_its_decoder_only(complaint, recipe):
+    assert recipe(SMALLEST, "task=seq2seq", "model.train=decoder", "whisper.context=stock").whisper.context == "stock"
+    assert "context, language: for task seq2seq only" in complaint(SMALLEST, "whisper.context=stock", "whisper.language=de")[1]
+    assert "for tasks ctc and classification" in complaint(SMALLEST, "task=seq2seq", "model.head=blstm")[1]
 
 
 def test_a_blstm_head_is_for_ctc_only(complaint, recipe):

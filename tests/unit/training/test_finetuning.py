@@ -195,7 +195,8 @@ def test_mixed_material_has_its_share_of_each_epoch(small_whisper, tones, tmp_pa
 
     def noted(*given):
         plan = real(*given)
-        seen.append([(item.utterance.audio, item.view) for batch in plan for _, item in batch])
+        items = [given[0].views[row][view] for batch in plan for row, view in batch]
+        seen.append([(item.utterance.audio, item.view) for item in items])
         return plan
 
     monkeypatch.setattr(loop, "_plan_epoch", noted)
