@@ -6,7 +6,6 @@ The directory holds the small files of the model's own, and in `ctranslate2/` wh
 from __future__ import annotations
 
 import copy
-import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from speechxfer.errors import ModelError
-from speechxfer.models.families import Family
 from speechxfer.models.features import FeatureBatch, Features
+from speechxfer.models.runtimes import ExportedInference
 
 CT2_FOLDER = "ctranslate2"
 _QUANTISATION = {"fp32": "float32", "int8": "int8"}
@@ -72,35 +71,10 @@ class Ct2Model(PreTrainedModel):
         return (input_lengths - 1) // 2 + 1
 
 
-class Ct2Inference(nn.Module):
-    """Gives log-mel on as features: CTranslate2 takes it from there, encoder and decoder in one.
+class Ct2Inference(ExportedInference):
+    """Gives log-mel on as features: CTranslate2 takes it from there, encoder and decoder in one."""
 
-    Parameters
-    ----------
-    model
-        As loaded.
-    family
-        Its entry.
-    """
-
-    def __init__(self, model: Ct2Model, family: Family) -> None:
-        super().__init__()
-        self.model = model
-        self.family = family
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return torch.device("cpu")
-
-    @property
-    def frame_seconds(self) -> float:
-        """Time between two frames of the encoder."""
-        return self.family.samples_per_frame / self.family.sampling_rate
-
-    def frame_lengths(self, input_lengths: Tensor) -> Tensor:
-        """Give the encoder's frames `[batch]` of utterances with so many mel frames `[batch]`."""
-        return self.model._get_feat_extract_output_lengths(input_lengths)
+    model: Ct2Model
 
     def feature_shape(self, input_length: int) -> tuple[int, int]:
         """Give mel frames and mels."""
@@ -110,11 +84,6 @@ class Ct2Inference(nn.Module):
         """Give each utterance's own log-mel, `[mel frames, mels]`."""
         lengths = inputs.input_lengths.tolist()
         return [Features(part[:length].clone(), length) for part, length in zip(inputs.frames, lengths, strict=True)]
-
-    def prefix_digest(self) -> str:
-        """Give a hash of the exported file."""
-        with self.model.file.open("rb") as file:
-            return hashlib.file_digest(file, hashlib.blake2b).hexdigest()
 
     def forward(self, features: FeatureBatch) -> Tensor:
         """Raise: it answers with tokens, see `speechxfer.decoding.write`."""

@@ -111,7 +111,43 @@ class OnnxModel(PreTrainedModel):
         return ModelOutput(logits=torch.from_numpy(self._session.run(["logits"], given)[0]))
 
 
-class WholeModel(nn.Module):
+class ExportedInference(nn.Module):
+    """What exported models have in common where features are computed and answers decoded.
+
+    Parameters
+    ----------
+    model
+        Runs elsewhere than in torch; `file` is where its weights lie.
+    family
+        Its entry.
+    """
+
+    def __init__(self, model: Any, family: Family) -> None:
+        super().__init__()
+        self.model = model
+        self.family = family
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return torch.device("cpu")
+
+    @property
+    def frame_seconds(self) -> float:
+        """Time between two frames at the head."""
+        return self.family.samples_per_frame / self.family.sampling_rate
+
+    def frame_lengths(self, input_lengths: Tensor) -> Tensor:
+        """Give the frames at the head `[batch]` of utterances with so many input positions `[batch]`."""
+        return frame_lengths(self.model, input_lengths)
+
+    def prefix_digest(self) -> str:
+        """Give a hash of the exported file."""
+        with self.model.file.open("rb") as file:
+            return hashlib.file_digest(file, hashlib.blake2b).hexdigest()
+
+
+class WholeModel(ExportedInference):
     """A model that is prefix from end to end: its features are the logits, and calling it hands them on.
 
     So a forward takes as much audio as a batch of the prefix, and what is decoded comes from the same batches.
@@ -127,24 +163,8 @@ class WholeModel(nn.Module):
     """
 
     def __init__(self, model: OnnxModel, family: Family, task: str) -> None:
-        super().__init__()
-        self.model = model
-        self.family = family
+        super().__init__(model, family)
         self._classifies = task == "classification"
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return torch.device("cpu")
-
-    @property
-    def frame_seconds(self) -> float:
-        """Time between two frames at the head."""
-        return self.family.samples_per_frame / self.family.sampling_rate
-
-    def frame_lengths(self, input_lengths: Tensor) -> Tensor:
-        """Give the frames at the head `[batch]` of utterances with so many input positions `[batch]`."""
-        return frame_lengths(self.model, input_lengths)
 
     def feature_shape(self, input_length: int) -> tuple[int, int]:
         """Give frames and width of the logits of an utterance with so many input positions."""
@@ -173,11 +193,6 @@ class WholeModel(nn.Module):
             logits[:, None] if self._classifies else [part[:length].clone() for part, length in zip(logits, lengths, strict=True)]
         )
         return [Features(part, length) for part, length in zip(found, inputs.input_lengths.tolist(), strict=True)]
-
-    def prefix_digest(self) -> str:
-        """Give a hash of the exported file."""
-        with self.model.file.open("rb") as file:
-            return hashlib.file_digest(file, hashlib.blake2b).hexdigest()
 
     def forward(self, features: FeatureBatch) -> Tensor:
         """Hand on the logits (`[batch, frames, vocabulary]` or `[batch, labels]`)."""
