@@ -6,6 +6,7 @@ its threads, which cannot be asked to begin again.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,6 @@ import numpy as np
 
 from speechxfer.decoding.answers import Answer, max_tokens
 from speechxfer.models import Ct2Inference, Features, Tokens
-
-_SECONDS_PER_TIME = 0.02
 
 
 class Ct2Writer:
@@ -38,11 +37,12 @@ class Ct2Writer:
         self, model: Ct2Inference, tokens: Tokens, features: Sequence[Features], *, num_beams: int = 1, timed: bool = False
     ) -> None:
         self._model = model.model
+        self._frame_seconds = model.frame_seconds
         self._tokens = tokens
-        self._mel = np.ascontiguousarray(np.stack([item.frames.float().numpy().T for item in features]))
+        self._mel = np.stack([item.frames.float().numpy().T for item in features])
         self._num_beams = num_beams
         self._seconds = features[0].input_length * model.family.samples_per_input / model.family.sampling_rate
-        self._encoded = self._encode(self._mel)
+        self._encoded = self._model.encode(self._mel)
         self._prompts = self._find_prompts(timed)
 
     def limit(self, row: int) -> int:
@@ -68,18 +68,25 @@ class Ct2Writer:
 
     def read(self, rows: Sequence[int], answers: Sequence[list[int]]) -> list[Answer]:
         """Give answers their times, and their probabilities among all tokens of text; see `Writer`."""
-        return [self._read(row, answer) for row, answer in zip(rows, answers, strict=True)]
+        read = {place: Answer([], [], [0.0]) for place in range(len(rows))}
+        # It aligns answers behind one and the same prompt, in which it says itself that there are no times.
+        behind: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for place, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            if answer:
+                behind[tuple(token for token in self._prompts[row] if token != self._tokens.first_time - 1)].append(place)
+        for prompt, places in behind.items():
+            own = [answers[place] for place in places]
+            encoded = self._of([rows[place] for place in places])
+            found = self._model.engine.align(encoded, list(prompt), own, self._mel.shape[2])
+            read |= {place: self._answer(*one) for place, *one in zip(places, own, found, strict=True)}
+        return [read[place] for place in range(len(rows))]
 
-    def _read(self, row: int, answer: list[int]) -> Answer:
-        if not answer:
-            return Answer([], [], [0.0])
-        prompt = [token for token in self._prompts[row] if token != self._tokens.first_time - 1]
-        (found,) = self._model.engine.align(self._of([row]), prompt, [answer], self._mel.shape[2])
+    def _answer(self, answer: list[int], aligned: Any) -> Answer:
         starts: dict[int, float] = {}
-        for token, frame in found.alignments:
-            starts.setdefault(token, frame * _SECONDS_PER_TIME)
+        for token, frame in aligned.alignments:
+            starts.setdefault(token, frame * self._frame_seconds)
         times = [starts.get(place, self._seconds) for place in range(len(answer) + 1)]
-        return Answer(answer, np.log(np.maximum(found.text_token_probs, 1e-9)).tolist(), times)
+        return Answer(answer, np.log(np.maximum(aligned.text_token_probs, 1e-9)).tolist(), times)
 
     def _find_prompts(self, timed: bool) -> list[list[int]]:
         if not self._tokens.is_multilingual or self._tokens.language:
@@ -89,7 +96,4 @@ class Ct2Writer:
 
     def _of(self, rows: Sequence[int]) -> Any:
         """Give what the encoder made of some rows; of less than all it is made again."""
-        return self._encoded if len(rows) == len(self._mel) else self._encode(np.ascontiguousarray(self._mel[list(rows)]))
-
-    def _encode(self, mel: Any) -> Any:
-        return self._model.encode(mel)
+        return self._encoded if len(rows) == len(self._mel) else self._model.encode(self._mel[list(rows)])

@@ -12,7 +12,6 @@ _PUBLIC = {
     "choose_precision": "speechxfer.models.compute",
     "Adapter": "speechxfer.models.lora",
     "Ct2Inference": "speechxfer.models.ct2_runtime",
-    "Ct2Model": "speechxfer.models.ct2_runtime",
     "Cut": "speechxfer.models.cut",
     "EncoderHeadConfig": "speechxfer.models.encoder_head",
     "EncoderHeadModel": "speechxfer.models.encoder_head",
@@ -28,7 +27,7 @@ _PUBLIC = {
     "TokenTarget": "speechxfer.models.tokens",
     "describe_trainable": "speechxfer.models.freeze",
     "encoder_of": "speechxfer.models.cut",
-    "export_ctranslate2": "speechxfer.models.ct2_runtime",
+    "export_ctranslate2": "speechxfer.models.export",
     "export_onnx": "speechxfer.models.export",
     "extend_labels": "speechxfer.models.surgery",
     "extend_vocabulary": "speechxfer.models.surgery",
@@ -54,13 +53,12 @@ if TYPE_CHECKING:
     from speechxfer.models.compute import choose_precision as choose_precision
     from speechxfer.models.compute import suitable_batch_seconds as suitable_batch_seconds
     from speechxfer.models.ct2_runtime import Ct2Inference as Ct2Inference
-    from speechxfer.models.ct2_runtime import Ct2Model as Ct2Model
-    from speechxfer.models.ct2_runtime import export_ctranslate2 as export_ctranslate2
     from speechxfer.models.cut import Cut as Cut
     from speechxfer.models.cut import encoder_of as encoder_of
     from speechxfer.models.directory import EMBEDDED as EMBEDDED
     from speechxfer.models.encoder_head import EncoderHeadConfig as EncoderHeadConfig
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
+    from speechxfer.models.export import export_ctranslate2 as export_ctranslate2
     from speechxfer.models.export import export_onnx as export_onnx
     from speechxfer.models.features import FeatureBatch as FeatureBatch
     from speechxfer.models.features import Features as Features

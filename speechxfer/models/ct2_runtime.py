@@ -1,12 +1,10 @@
-"""Whisper with its decoder by CTranslate2 on the CPU: a model in, a directory out; and from there a model that answers.
+"""Whisper with its decoder by CTranslate2 on the CPU: an exported directory in, a model that answers out.
 
 The directory holds the small files of the model's own, and in `ctranslate2/` what CTranslate2, and whoever builds on it, reads.
 """
 
 from __future__ import annotations
 
-import copy
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from speechxfer.models.features import FeatureBatch, Features
 from speechxfer.models.runtimes import ExportedInference
 
 CT2_FOLDER = "ctranslate2"
-_QUANTISATION = {"fp32": "float32", "int8": "int8"}
+QUANTISATION = {"fp32": "float32", "int8": "int8"}
 _WEIGHTS = "model.bin"
 
 
@@ -56,15 +54,15 @@ class Ct2Model(PreTrainedModel):
         self.file = directory / CT2_FOLDER / _WEIGHTS
         threads = torch.get_num_threads()  # one setting for both
         try:
-            self.engine: Any = _ctranslate2().models.Whisper(
-                str(self.file.parent), compute_type=_QUANTISATION[self.precision], intra_threads=threads
+            self.engine: Any = import_ctranslate2().models.Whisper(
+                str(self.file.parent), compute_type=QUANTISATION[self.precision], intra_threads=threads
             )
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{self.file.parent}: CTranslate2 cannot open it: {error}; export the model again") from None
 
     def encode(self, mel: npt.NDArray[np.float32]) -> Any:
         """Run the encoder on log-mel `[batch, mels, mel frames]`; gives what the engine's other calls take."""
-        return self.engine.encode(_ctranslate2().StorageView.from_array(mel))
+        return self.engine.encode(import_ctranslate2().StorageView.from_array(np.ascontiguousarray(mel)))
 
     def _get_feat_extract_output_lengths(self, input_lengths: Tensor) -> Tensor:
         """Give the frames of clips with so many mel frames, by the name that transformers' own speech models have for it."""
@@ -90,44 +88,8 @@ class Ct2Inference(ExportedInference):
         raise NotImplementedError("CTranslate2 gives tokens, not logits")
 
 
-def export_ctranslate2(speech_model: Any, directory: Path, precision: str = "fp32") -> None:
-    """Write a directory that `load_model` loads and CTranslate2 runs.
-
-    Parameters
-    ----------
-    speech_model
-        A `SpeechModel` of task seq2seq.
-    directory
-        Exists, and is empty.
-    precision
-        `fp32` or `int8`.
-
-    Raises
-    ------
-    ModelError
-        If it is no such model, or CTranslate2 is missing.
-    """
-    if speech_model.is_exported or not speech_model.tokens:
-        what = "is exported already" if speech_model.is_exported else f"is one of task {speech_model.task}; take --to onnx"
-        raise ModelError(f"--to ctranslate2 is for a Whisper with its decoder; this model {what}")
-    if precision not in _QUANTISATION:
-        raise ModelError(f"precision {precision!r}: expected {' or '.join(_QUANTISATION)}")
-    converters = _ctranslate2().converters
-    with tempfile.TemporaryDirectory() as whole:
-        speech_model.save(Path(whole))
-        converter = converters.TransformersConverter(whole, copy_files=["tokenizer.json", "preprocessor_config.json"])
-        converter.convert(str(directory / CT2_FOLDER), quantization=_QUANTISATION[precision])
-    model = speech_model.model
-    config = copy.deepcopy(model.config)
-    config.architectures = [type(model).__name__]
-    config.speechxfer = {**config.speechxfer, "exported": {"to": "ctranslate2", "precision": precision}}
-    config.save_pretrained(directory)
-    model.generation_config.save_pretrained(directory)
-    speech_model.frontend.save(directory)
-    speech_model.tokens.save(directory)
-
-
-def _ctranslate2() -> Any:
+def import_ctranslate2() -> Any:
+    """Give the package, or say how to install it."""
     try:
         import ctranslate2
     except ImportError:

@@ -1,14 +1,14 @@
-"""A model in, a directory for ONNX Runtime out: `model.onnx` and the small files that say how to use it.
+"""A model in, a directory for another runtime out: what that runs, and the small files that say how to use it.
 
-The graph takes what the model's class in transformers takes, `input_values` `[batch, samples]` or `input_features`
-`[batch, mels, mel frames]`, and `attention_mask`, 1 on what is real; it gives `logits`. Batch and time are free, and no clip's
-logits depend on its company.
+For CTranslate2 that is a folder which others read too. For ONNX Runtime it is `model.onnx`, whose graph takes what the model's
+class in transformers takes, `input_values` `[batch, samples]` or `input_features` `[batch, mels, mel frames]`, and
+`attention_mask`, 1 on what is real; it gives `logits`. Batch and time are free, and no clip's logits depend on its company.
 """
 
 from __future__ import annotations
 
-import copy
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from speechxfer.errors import ModelError
+from speechxfer.models.ct2_runtime import CT2_FOLDER, QUANTISATION, import_ctranslate2
 from speechxfer.models.families import Family
 from speechxfer.models.padding import sees_padding
 from speechxfer.models.runtimes import ONNX_FILE
 from speechxfer.models.save_load import SpeechModel
 
 OPSET = 18
-EXPORT_PRECISIONS = ("fp32", "int8")
 _TRACED_SECONDS = 1.0
 
 
@@ -47,23 +47,46 @@ def export_onnx(speech_model: SpeechModel, directory: Path, precision: str = "fp
         If the model cannot be exported exactly, or int8 lacks the package `onnx`.
     """
     _refuse_what_is_not_exact(speech_model)
-    if precision not in EXPORT_PRECISIONS:
-        raise ModelError(f"precision {precision!r}: expected {' or '.join(EXPORT_PRECISIONS)}")
+    _check(precision)
     file = directory / ONNX_FILE
     _write_graph(speech_model, file)
     if precision == "int8":
         _quantise_encoder(file, str(speech_model.model.base_model_prefix))
-    config = copy.deepcopy(speech_model.model.config)
-    config.architectures = [type(speech_model.model).__name__]
-    config.speechxfer = {
-        "normaliser": speech_model.normaliser,
-        "calibration": speech_model.calibration,
-        "exported": {"to": "onnx", "precision": precision, "opset": OPSET},
-    }
-    config.save_pretrained(directory)
-    speech_model.frontend.save(directory)
-    if speech_model.vocabulary:
-        speech_model.vocabulary.save(directory)
+    speech_model.save_beside_exported(directory, to="onnx", precision=precision, opset=OPSET)
+
+
+def export_ctranslate2(speech_model: SpeechModel, directory: Path, precision: str = "fp32") -> None:
+    """Write a directory that `load_model` loads and CTranslate2 runs.
+
+    Parameters
+    ----------
+    speech_model
+        Of task seq2seq.
+    directory
+        Exists, and is empty.
+    precision
+        `fp32` or `int8`.
+
+    Raises
+    ------
+    ModelError
+        If it is no such model, or CTranslate2 is missing.
+    """
+    if speech_model.is_exported or not speech_model.tokens:
+        what = "is exported already" if speech_model.is_exported else f"is one of task {speech_model.task}; take --to onnx"
+        raise ModelError(f"--to ctranslate2 is for a Whisper with its decoder; this model {what}")
+    _check(precision)
+    converters = import_ctranslate2().converters
+    with tempfile.TemporaryDirectory() as whole:
+        speech_model.save(Path(whole))
+        converter = converters.TransformersConverter(whole, copy_files=["tokenizer.json", "preprocessor_config.json"])
+        converter.convert(str(directory / CT2_FOLDER), quantization=QUANTISATION[precision])
+    speech_model.save_beside_exported(directory, to="ctranslate2", precision=precision)
+
+
+def _check(precision: str) -> None:
+    if precision not in QUANTISATION:
+        raise ModelError(f"precision {precision!r}: expected {' or '.join(QUANTISATION)}")
 
 
 def _refuse_what_is_not_exact(speech_model: SpeechModel) -> None:

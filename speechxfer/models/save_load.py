@@ -5,6 +5,7 @@ A pretrained directory gives an encoder under a new head; a directory saved by s
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -100,12 +101,28 @@ class SpeechModel:
 
     def save(self, directory: Path) -> None:
         """Write a directory that `load_model` and transformers load (see `is_native`)."""
-        ours = {"normaliser": self.normaliser, "calibration": self.calibration}
-        if self.tokens:
-            ours |= {"context": self.frontend.context, "language": self.tokens.language}
-        self.model.config.speechxfer = ours
+        self.model.config.speechxfer = self._own_settings()
         with _no_progress_bar():
             self.model.save_pretrained(directory)
+        self._save_small_files(directory)
+
+    def save_beside_exported(self, directory: Path, **how: Any) -> None:
+        """Write all but the weights beside what was exported, with how that was done."""
+        config = copy.deepcopy(self.model.config)
+        config.architectures = [type(self.model).__name__]
+        config.speechxfer = {**self._own_settings(), "exported": how}
+        config.save_pretrained(directory)
+        if self.tokens:
+            self.tokens.generation.save_pretrained(directory)
+        self._save_small_files(directory)
+
+    def _own_settings(self) -> dict[str, Any]:
+        ours: dict[str, Any] = {"normaliser": self.normaliser, "calibration": self.calibration}
+        if self.tokens:
+            ours |= {"context": self.frontend.context, "language": self.tokens.language}
+        return ours
+
+    def _save_small_files(self, directory: Path) -> None:
         self.frontend.save(directory)
         if self.vocabulary:
             self.vocabulary.save(directory)
@@ -201,7 +218,10 @@ def _naming_the_configuration(path: Path) -> Iterator[None]:
 
 def _calm(config: PretrainedConfig) -> PretrainedConfig:
     """Turn off what would skip frozen layers at random, and the native masks: ours act at the cut."""
-    config.layerdrop = config.encoder_layerdrop = config.decoder_layerdrop = 0.0
+    config.layerdrop = 0.0
+    for name in ("encoder_layerdrop", "decoder_layerdrop"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
     config.apply_spec_augment = False
     return config
 

@@ -21,6 +21,8 @@ from transformers import (
     WhisperTokenizer,
 )
 
+from speechxfer.cli import main
+
 RATE = 16_000
 TONES = {"a": 300.0, "b": 1200.0, " ": 0.0}
 
@@ -32,6 +34,23 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def speechxfer(monkeypatch, capsys):
+    """Run a command line in this process; gives exit code, stdout and stderr."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["speechxfer", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+        written = capsys.readouterr()
+        return code, written.out, written.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

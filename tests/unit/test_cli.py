@@ -9,24 +9,6 @@ import pytest
 import soundfile
 
 import speechxfer as package
-from speechxfer.cli import main
-
-
-@pytest.fixture
-def speechxfer(monkeypatch, capsys):
-    """Run a command line in this process; gives exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["speechxfer", *map(str, words)])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code or 0
-        written = capsys.readouterr()
-        return code, written.out, written.err
-
-    return run
 
 
 @pytest.fixture

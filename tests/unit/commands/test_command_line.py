@@ -7,24 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechxfer.cli import main
-
 RATE = 16_000
 
 
 @pytest.fixture
-def speechxfer(monkeypatch, capsys, sound_is_speech):
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["speechxfer", "commands", *map(str, words)])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code or 0
-        written = capsys.readouterr()
-        return code, written.out, written.err
-
-    return run
+def commands(speechxfer, sound_is_speech):
+    """Run `speechxfer commands` where every sound counts as speech."""
+    return lambda *words: speechxfer("commands", *words)
 
 
 @pytest.fixture
@@ -41,40 +30,40 @@ def unheard_set(tmp_path, unheard):
     return tmp_path / "unheard.csv"
 
 
-def test_commands_are_enrolled_scored_and_spotted(speechxfer, examples, small_whisper, unheard_set, tmp_path):
+def test_commands_are_enrolled_scored_and_spotted(commands, examples, small_whisper, unheard_set, tmp_path):
     out = tmp_path / "commands"
     enrol = ("enrol", examples, "--model", small_whisper, "--out", out, "--precision", "fp32")
-    code, printed, log = speechxfer(*enrol, "--json", "--quiet", "--negatives", f"{unheard_set}[label=hiss]")
+    code, printed, log = commands(*enrol, "--json", "--quiet", "--negatives", f"{unheard_set}[label=hiss]")
     facts = json.loads(printed)
     assert (code, facts["examples"], log.count("note:")) == (0, {"a": 6, "b": 6}, 0)
     assert set(facts["thresholds"]) == {"a", "b"}
-    code, printed, _ = speechxfer("evaluate", out, unheard_set, "--json", "--precision", "fp32")
+    code, printed, _ = commands("evaluate", out, unheard_set, "--json", "--precision", "fp32")
     scores = json.loads(printed)
     assert (code, scores["utterances"], scores["accuracy"]) == (0, 9, 1.0)
     assert scores["confusion"]["labels"] == ["a", "b", "unknown"]
     assert sum(map(sum, scores["confusion"]["true_by_recognised"])) == 9
     assert 0 <= scores["equal_error_rate"] <= 1 and 0 <= scores["auroc"] <= 1
     (tmp_path / "bad.wav").write_text("no audio")
-    code, printed, log = speechxfer("spot", out, tmp_path / "a0.wav", tmp_path / "bad.wav", "--precision", "fp32")
+    code, printed, log = commands("spot", out, tmp_path / "a0.wav", tmp_path / "bad.wav", "--precision", "fp32")
     assert code == 1 and "bad.wav: neither libsndfile nor FFmpeg" in log and "1 of 2 recordings" in log
     assert {json.loads(line)["command"] for line in printed.splitlines()} <= {"a", "b"}
-    code, printed, log = speechxfer(*enrol)  # added to what is there
+    code, printed, log = commands(*enrol)  # added to what is there
     assert code == 0 and "a (12), b (12)" in printed and "note: thresholds are not calibrated" in log
 
 
-def test_wrong_use_is_named(speechxfer, tones, tmp_path):
-    code, _, log = speechxfer("evaluate", tmp_path, tones)
+def test_wrong_use_is_named(commands, tones, tmp_path):
+    code, _, log = commands("evaluate", tmp_path, tones)
     assert code == 2 and "commands.json is missing" in log and "Traceback" not in log
-    code, _, log = speechxfer("zero-shot", "stop", "--model", "tiny")
+    code, _, log = commands("zero-shot", "stop", "--model", "tiny")
     assert code == 2 and "give one of them" in log
 
 
-def test_commands_as_text(speechxfer, tones, tmp_path):
+def test_commands_as_text(commands, tones, tmp_path):
     words = ("--model", "tiny", "--audio", tones.parent / "0.wav", "--precision", "fp32")
-    code, printed, _ = speechxfer("zero-shot", "stop", "transfer me to billing", *words, "--threshold", "-1e12")
+    code, printed, _ = commands("zero-shot", "stop", "transfer me to billing", *words, "--threshold", "-1e12")
     answer = json.loads(printed)
     assert code == 0 and answer["command"] == answer["phrase"] and answer["command"] in ("stop", "transfer me to billing")
-    code, printed, _ = speechxfer("zero-shot", "stop", *words, "--threshold", "0.1")
+    code, printed, _ = commands("zero-shot", "stop", *words, "--threshold", "0.1")
     assert code == 0 and json.loads(printed)["command"] is None
-    code, _, log = speechxfer("zero-shot", "stop", "stop", "停", *words)
+    code, _, log = commands("zero-shot", "stop", "stop", "停", *words)
     assert code == 2 and "2 problems found" in log
