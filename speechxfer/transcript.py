@@ -1,4 +1,4 @@
-"""Transcript, Segment, Word: text with times and confidence, the same from the decoder to the server.
+"""Transcript, Segment, Word, SpottedCommand: what was said, with times and confidence, the same from the decoder to the server.
 
 Times are seconds from the start of the audio file (not of the segment); confidences lie in [0, 1].
 """
@@ -42,6 +42,30 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class SpottedCommand:
+    """A command that was heard in running speech.
+
+    Attributes
+    ----------
+    command
+        Its name.
+    start, end
+        Of the speech that it was heard in.
+    confidence
+        Probability that it was this command and nothing else.
+    channel, role
+        As of a segment.
+    """
+
+    command: str
+    start: float
+    end: float
+    confidence: float
+    channel: int | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True)
 class Transcript:
     """All segments of one audio file, in order of time.
 
@@ -57,6 +81,8 @@ class Transcript:
         What a reader should know, such as a channel that only repeats another.
     problems
         Why this is not all of it, such as a file that breaks off.
+    commands
+        What of the commands that were listened for was said, in order of time.
     """
 
     audio: str
@@ -64,6 +90,7 @@ class Transcript:
     segments: tuple[Segment, ...] = field(default=())
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    commands: tuple[SpottedCommand, ...] = ()
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speechxfer.cli.options import Device, Json, Model, Precision, Quiet
+from speechxfer.cli.options import Channels, Device, Json, Model, Precision, Quiet, Roles
 
 if TYPE_CHECKING:
     from speechxfer.data import Manifest
@@ -100,28 +100,27 @@ def evaluate(
 def spot(
     directory: Enrolled,
     files: Annotated[list[str], typer.Argument(help="Audio or video files, directories, patterns.")],
+    channels: Channels = "mix",
+    roles: Roles = "",
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
     """Listen for enrolled commands in recordings of any length; a line of JSON for each event."""
-    from speechxfer.commands import CommandRecognizer, CommandSpotter
-    from speechxfer.data import VAD_RATE, stream_audio
+    from speechxfer.cli.options import checked_channels
+    from speechxfer.commands import CommandRecognizer, spot_commands
     from speechxfer.errors import AudioError
     from speechxfer.transcription import find_recordings
 
+    names = checked_channels(channels, roles)
     recognizer = CommandRecognizer.from_pretrained(directory, device=device, precision=precision)
     recordings, failed = find_recordings(files), 0
     for recording in recordings:
-        spotter = CommandSpotter(recognizer)
         try:
-            blocks = (block[:, 0] for block in stream_audio(recording.path, VAD_RATE, "mix"))
-            events = [event for block in blocks for event in spotter.push(block)]
+            for event in spot_commands(recognizer, recording.path, channels, names):
+                print(json.dumps({"audio": str(recording.path), **asdict(event)}, ensure_ascii=False), flush=True)
         except AudioError as error:
             failed += 1
             print(f"speechxfer: {error}", file=sys.stderr)
-            continue
-        for event in [*events, *spotter.finish()]:
-            print(json.dumps({"audio": str(recording.path), **asdict(event)}, ensure_ascii=False), flush=True)
     if failed:
         print(f"speechxfer: {failed} of {len(recordings)} recordings could not be read", file=sys.stderr)
         raise typer.Exit(1)

@@ -17,6 +17,8 @@ def _known_format(name: str) -> str:
 
 
 Format = Annotated[str, typer.Option("--format", help="txt, json, jsonl, srt, vtt, tsv or ctm.", callback=_known_format)]
+Channels = Annotated[str, typer.Option(help="mix; split: each by itself; or the number of one, from 0.")]
+Roles = Annotated[str, typer.Option(help="Names of the channels, such as agent,customer.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or int8.")]
 BatchSeconds = Annotated[
@@ -29,3 +31,12 @@ LanguageModel = Annotated[Path | None, typer.Option("--lm", help="A language mod
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 Model = Annotated[Path, typer.Option(help="A model that speechxfer saved, or the run that made it.")]
+
+
+def checked_channels(channels: str, roles: str) -> list[str]:
+    """Check --channels, and give the names that --roles lists."""
+    if channels not in ("mix", "split") and not channels.isdecimal():
+        raise typer.BadParameter(f"{channels!r}: expected mix, split or a number from 0", param_hint="--channels")
+    if roles and channels == "mix":
+        raise typer.BadParameter("channels that are mixed have no roles; add --channels split", param_hint="--roles")
+    return [role.strip() for role in roles.split(",")] if roles else []

@@ -5,19 +5,30 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Format, Hotwords, LanguageModel, Model, Precision, Quiet
-
-if TYPE_CHECKING:
-    from speechxfer.transcription import Recording
+from speechxfer.cli.options import (
+    BatchSeconds,
+    Channels,
+    Device,
+    Format,
+    Hotwords,
+    LanguageModel,
+    Model,
+    Precision,
+    Quiet,
+    Roles,
+    checked_channels,
+)
 
 _STDIN = "-"
 _JOINABLE = ("txt", "jsonl", "ctm")  # in which one file after the other still makes sense
+_WITH_COMMANDS = ("json", "jsonl")
 
 
 def transcribe(
@@ -25,10 +36,13 @@ def transcribe(
     model: Model,
     output_format: Format = "txt",
     out: Annotated[Path | None, typer.Option(help="Write a file per input into this directory instead of to stdout.")] = None,
-    channels: Annotated[str, typer.Option(help="mix; split: each by itself; or the number of one, from 0.")] = "mix",
-    roles: Annotated[str, typer.Option(help="Names of the channels, such as agent,customer.")] = "",
+    channels: Channels = "mix",
+    roles: Roles = "",
     hotwords: Hotwords = None,
     lm: LanguageModel = None,
+    commands: Annotated[
+        Path | None, typer.Option(help="What `commands enrol` wrote: listen for these too.", show_default=False)
+    ] = None,
     skip_existing: Annotated[bool, typer.Option(help="Leave out what --out holds already: go on after a stop.")] = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -38,14 +52,14 @@ def transcribe(
     """Transcribe recordings; a bad file is named, the rest is done, and the exit code is 1."""
     from speechxfer import Transcriber
     from speechxfer.cli.progress import TranscriptionProgress
+    from speechxfer.commands import CommandRecognizer, spot_commands
     from speechxfer.errors import AudioError
     from speechxfer.report import write_text
     from speechxfer.transcription import Recording, find_recordings, render
 
-    if channels not in ("mix", "split") and not channels.isdecimal():
-        raise typer.BadParameter(f"{channels!r}: expected mix, split or a number from 0", param_hint="--channels")
-    if roles and channels == "mix":
-        raise typer.BadParameter("channels that are mixed have no roles; add --channels split", param_hint="--roles")
+    names_of_channels = checked_channels(channels, roles)
+    if commands and output_format not in _WITH_COMMANDS:
+        raise typer.BadParameter(f"needs --format {' or '.join(_WITH_COMMANDS)}", param_hint="--commands")
     if skip_existing and not out:
         raise typer.BadParameter("needs --out", param_hint="--skip-existing")
     names = [name for name in files if name != _STDIN]
@@ -66,12 +80,14 @@ def transcribe(
         channels=channels,
         hotwords=hotwords or (),
         language_model=lm,
-        roles=[role.strip() for role in roles.split(",")] if roles else (),
+        roles=names_of_channels,
     )
+    recognizer = CommandRecognizer.from_pretrained(commands, device=device, precision=precision) if commands else None
     failed = 0
-    with TranscriptionProgress(len(recordings), quiet) as progress:
-        results = transcriber.transcribe_all(_opened(recordings), progress.decoded)
-        for recording, result in zip(recordings, results, strict=True):
+    with TranscriptionProgress(len(recordings), quiet) as progress, ExitStack() as opened:
+        sources = [opened.enter_context(_spooled_stdin()) if one.path == Path(_STDIN) else one.path for one in recordings]
+        results = transcriber.transcribe_all(sources, progress.decoded)
+        for recording, source, result in zip(recordings, sources, results, strict=True):
             progress.finished()
             problems = [str(result)] if isinstance(result, AudioError) else result.problems
             if problems:
@@ -81,6 +97,11 @@ def transcribe(
                 continue
             for note in [] if quiet else result.notes:
                 print(f"note: {recording.path}: {note}", file=sys.stderr)
+            if recognizer:
+                spotted = []
+                with suppress(AudioError):  # that is among the problems of the transcript
+                    spotted.extend(spot_commands(recognizer, source, channels, names_of_channels))
+                result = replace(result, commands=tuple(sorted(spotted, key=lambda event: event.start)))
             text = render(result, output_format)
             if out:
                 target = recording.transcript(out, output_format)
@@ -94,12 +115,9 @@ def transcribe(
         raise typer.Exit(1)
 
 
-def _opened(recordings: list[Recording]) -> Iterator[Path | BinaryIO]:
-    for recording in recordings:
-        if recording.path != Path(_STDIN):
-            yield recording.path
-            continue
-        with tempfile.TemporaryFile() as file:  # most formats are read by seeking, and hours may come
-            shutil.copyfileobj(sys.stdin.buffer, file)
-            file.seek(0)
-            yield file
+def _spooled_stdin() -> BinaryIO:
+    """Give standard input as a file: most formats are read by seeking, and hours may come."""
+    file = tempfile.TemporaryFile()
+    shutil.copyfileobj(sys.stdin.buffer, file)
+    file.seek(0)
+    return file

@@ -18,7 +18,6 @@ _PUBLIC = {
     "CommandRecognizer": "speechxfer.commands.recognizer",
     "CommandSpotter": "speechxfer.commands.spotter",
     "DetectionCurve": "speechxfer.commands.detection",
-    "Event": "speechxfer.commands.spotter",
     "Heard": "speechxfer.commands.recognizer",
     "Enrolment": "speechxfer.commands.enrolment",
     "PhraseHeard": "speechxfer.commands.zero_shot",
@@ -30,6 +29,7 @@ _PUBLIC = {
     "poisson_interval": "speechxfer.commands.detection",
     "read_examples": "speechxfer.commands.examples",
     "score_commands": "speechxfer.commands.calibrate",
+    "spot_commands": "speechxfer.commands.spotter",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from speechxfer.commands.selection import Choice as Choice
     from speechxfer.commands.selection import choose as choose
     from speechxfer.commands.spotter import CommandSpotter as CommandSpotter
-    from speechxfer.commands.spotter import Event as Event
     from speechxfer.commands.spotter import EventPicker as EventPicker
+    from speechxfer.commands.spotter import spot_commands as spot_commands
     from speechxfer.commands.views import views_of as views_of
     from speechxfer.commands.zero_shot import PhraseHeard as PhraseHeard
     from speechxfer.commands.zero_shot import PhraseScorer as PhraseScorer

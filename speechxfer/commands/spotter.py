@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit
@@ -17,30 +17,11 @@ from speechxfer.commands.classifiers import Floats
 from speechxfer.commands.enrolment import Enrolment
 from speechxfer.commands.recognizer import CommandRecognizer
 from speechxfer.commands.windows import HOP_SECONDS, SpeechWindow, SpeechWindows
-from speechxfer.data import VAD_RATE, Samples
+from speechxfer.data import VAD_RATE, AudioSource, Samples, stream_audio
+from speechxfer.transcript import SpottedCommand
 
 SMOOTHED_HOPS = 2
 _NEVER = -12.0  # the lowest log-odds that count, those of silence, so that a command does not have to make up for it
-
-
-@dataclass(frozen=True)
-class Event:
-    """A command that was heard.
-
-    Attributes
-    ----------
-    command
-        Its name.
-    start, end
-        Of the speech that it was heard in, in seconds from the start of the stream.
-    confidence
-        Probability that it was this command and nothing else, by the smoothed log-odds.
-    """
-
-    command: str
-    start: float
-    end: float
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -108,7 +89,7 @@ class EventPicker:
         self._pause = pause_hops(enrolment.window_seconds)
         self._waiting = 0
 
-    def __call__(self, hops: Iterable[Hop]) -> Iterator[Event]:
+    def __call__(self, hops: Iterable[Hop]) -> Iterator[SpottedCommand]:
         """Give the events of hops that follow those before."""
         for hop in hops:
             self._waiting = max(0, self._waiting - 1)
@@ -117,7 +98,7 @@ class EventPicker:
             if above[best] >= 0 and not self._waiting:
                 self._waiting = self._pause
                 start, end = round(hop.start, 3), round(hop.end, 3)
-                yield Event(self._commands[best], start, end, round(float(expit(hop.log_odds[best])), 4))
+                yield SpottedCommand(self._commands[best], start, end, round(float(expit(hop.log_odds[best])), 4))
 
 
 class CommandSpotter:
@@ -133,7 +114,7 @@ class CommandSpotter:
         self._track = ScoreTrack(recognizer)
         self._pick = EventPicker(recognizer.enrolment)
 
-    def push(self, samples: Samples) -> list[Event]:
+    def push(self, samples: Samples) -> list[SpottedCommand]:
         """Listen on.
 
         Parameters
@@ -143,14 +124,55 @@ class CommandSpotter:
 
         Returns
         -------
-        list of Event
+        list of SpottedCommand
             What is sure by now, in order.
         """
         return [*self._pick(self._track.push(samples))]
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[SpottedCommand]:
         """Give what is heard at the very end of the stream."""
         return [*self._pick(self._track.finish())]
+
+
+def spot_commands(
+    recognizer: CommandRecognizer, audio: AudioSource, channels: str | int = "mix", roles: Sequence[str] = ()
+) -> Iterator[SpottedCommand]:
+    """Listen to a recording of any length.
+
+    Parameters
+    ----------
+    recognizer
+        With the commands and their thresholds.
+    audio
+        A file, its bytes, an open file that can seek, or samples with their rate.
+    channels
+        `mix` reads the mean of all channels, `split` each by itself, a number (from 0) that one alone.
+    roles
+        What to call the channels, in their order.
+
+    Yields
+    ------
+    SpottedCommand
+        As soon as it is sure.
+
+    Raises
+    ------
+    AudioError
+        After what was heard before it, if the recording cannot be read to its end.
+    """
+    first = int(channels) if channels not in ("mix", "split") else 0
+    spotters: list[CommandSpotter] = []
+
+    def named(events: list[SpottedCommand], channel: int) -> Iterator[SpottedCommand]:
+        role = roles[channel] if channel < len(roles) else None
+        return (event if channels == "mix" else replace(event, channel=channel, role=role) for event in events)
+
+    for block in stream_audio(audio, VAD_RATE, channels):
+        spotters = spotters or [CommandSpotter(recognizer) for _ in block.T]
+        for channel, (spotter, samples) in enumerate(zip(spotters, block.T, strict=True), start=first):
+            yield from named(spotter.push(samples), channel)
+    for channel, spotter in enumerate(spotters, start=first):
+        yield from named(spotter.finish(), channel)
 
 
 def pause_hops(window_seconds: float) -> int:

@@ -51,6 +51,25 @@ def test_commands_are_enrolled_scored_and_spotted(commands, examples, small_whis
     assert code == 0 and "a (12), b (12)" in printed and "note: thresholds are not calibrated" in log
 
 
+def test_a_transcript_names_the_commands_in_it(speechxfer, enrolment, sound_is_speech, tmp_path):
+    enrolment.with_thresholds([-4.0, -4.0]).save(tmp_path / "commands")
+    silence = np.random.default_rng(1).normal(0, 0.01, (4 * RATE, 2))
+    silence[RATE : RATE + RATE // 5, 1] += 0.3 * np.sin(2 * np.pi * 1200 * np.arange(RATE // 5) / RATE)
+    soundfile.write(tmp_path / "call.wav", silence, RATE)
+    listening = ("--model", "tiny", "--commands", tmp_path / "commands", "--precision", "fp32", "--quiet")
+    both = ("--channels", "split", "--roles", "agent,customer")
+    code, printed, _ = speechxfer("transcribe", tmp_path / "call.wav", *listening, *both, "--format", "jsonl")
+    (event,) = json.loads(printed)["commands"]
+    assert (code, event["command"], event["channel"], event["role"]) == (0, "b", 1, "customer")
+    assert 0.5 < event["start"] <= 1.0 and 1.2 <= event["end"] < 2.0
+    code, _, log = speechxfer("transcribe", tmp_path / "call.wav", *listening)
+    assert code == 2 and "json or jsonl" in log
+    broken = np.concatenate([silence, np.zeros((20 * RATE, 2)), np.full((1, 2), np.nan)])
+    soundfile.write(tmp_path / "broken.wav", broken, RATE, subtype="FLOAT")
+    code, printed, log = speechxfer("transcribe", tmp_path / "broken.wav", *listening, *both, "--format", "jsonl")
+    assert code == 1 and [one["command"] for one in json.loads(printed)["commands"]] == ["b"]
+
+
 def test_wrong_use_is_named(commands, tones, tmp_path):
     code, _, log = commands("evaluate", tmp_path, tones)
     assert code == 2 and "commands.json is missing" in log and "Traceback" not in log

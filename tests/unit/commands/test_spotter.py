@@ -1,11 +1,13 @@
 """Streams: commands are heard where they are said, once each, however the stream is cut; silence and strange tones are none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from speechxfer.commands import CommandRecognizer, CommandSpotter, calibrate_thresholds
+from speechxfer.commands import CommandRecognizer, CommandSpotter, calibrate_thresholds, spot_commands
 from speechxfer.data import Utterance, Waveform
 
 RATE = 16_000
@@ -53,6 +55,19 @@ def test_silence_holds_none(lenient):
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_how_the_stream_is_cut_does_not_matter(lenient, cuts):
     assert events_of(lenient, STREAM, sorted(cuts)) == events_of(lenient, STREAM)
+
+
+def test_each_channel_is_listened_to_by_itself(lenient):
+    call = Waveform(np.stack([STREAM, np.roll(STREAM, RATE)], axis=1), RATE)
+    events = [*spot_commands(lenient, call, "split", ["agent"])]
+    alone = events_of(lenient, STREAM)
+    assert [replace(event, channel=None, role=None) for event in events if event.channel == 0] == alone
+    assert {(event.channel, event.role) for event in events} == {(0, "agent"), (1, None)}
+    assert [replace(event, channel=None) for event in spot_commands(lenient, call, 1)] == [
+        replace(event, channel=None) for event in events if event.channel == 1
+    ]
+    mixed = [*spot_commands(lenient, Waveform(np.stack([STREAM, STREAM], axis=1), RATE))]
+    assert mixed == alone
 
 
 def test_thresholds_keep_to_a_rate_of_false_accepts(recognizer, enrolment):
