@@ -1,20 +1,24 @@
-"""From two-channel calls to one JSON row each: who said what and when, and which products and wishes were named.
+"""From two-channel calls to one JSON row each: who said what and when, and which products, wishes and commands were named.
 
-    python examples/call_center_pipeline.py MODEL CALL... > calls.jsonl
+    python examples/call_center_pipeline.py [--model MODEL] [--commands COMMANDS] [CALL...] > calls.jsonl
 
 Without arguments: the call and the model that come with the package. A term is listened for as it is spoken, and written as you
-like.
+like. COMMANDS are what `speechxfer commands enrol` wrote: they are found by their sound, not in the text.
 """
 
+import argparse
 import json
 import sys
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from speechxfer import Transcriber
+from speechxfer import CommandRecognizer, Transcriber
+from speechxfer.commands import spot_commands
 from speechxfer.errors import AudioError
 from speechxfer.transcript import Transcript
 
+ROLES = ("agent", "customer")
 TERMS = {
     "product": ["router", "small package => Small Package", "telephone number", "internet connection"],
     "wish": ["cancel => cancellation", "refund", "technician", "nine one one => 911"],
@@ -39,11 +43,18 @@ def row(call: Transcript) -> dict:
     }
 
 
-model, *calls = sys.argv[1:] or ["tiny", str(Path(str(files("speechxfer"))) / "assets" / "demo" / "call.flac")]
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("calls", nargs="*", default=[str(Path(str(files("speechxfer"))) / "assets" / "demo" / "call.flac")])
+parser.add_argument("--model", default="tiny")
+parser.add_argument("--commands")
+given = parser.parse_args()
+
 hotwords = [term for terms in TERMS.values() for term in terms]
-transcriber = Transcriber(model, channels="split", roles=("agent", "customer"), hotwords=hotwords)
-for call in transcriber.transcribe_all(calls):
+transcriber = Transcriber(given.model, channels="split", roles=ROLES, hotwords=hotwords)
+recognizer = CommandRecognizer.from_pretrained(given.commands) if given.commands else None
+for call in transcriber.transcribe_all(given.calls):
     if isinstance(call, AudioError):
         print(call, file=sys.stderr)
-    else:
-        print(json.dumps(row(call)), flush=True)
+        continue
+    commands = [asdict(one) for one in spot_commands(recognizer, call.audio, "split", ROLES)] if recognizer else []
+    print(json.dumps(row(call) | {"commands": commands}), flush=True)
