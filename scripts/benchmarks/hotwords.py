@@ -6,7 +6,8 @@ The 352 words of speechocean762's test set that its training set lacks are shuff
 of 20 (12 are left over). Each list goes with 200 distractors: words of the training set that no test sentence holds. Counts are
 pooled over the lists. Precision, recall and F1 are of the 20 terms, "put in right" of everything that listening added,
 distractors as well; the WER is that of the sentences that hold no term of the list. `--set dev` is the same on dev, where the
-parameters were chosen. The last line printed is one JSON object; the exit code is 1 if a bar is missed.
+parameters were chosen. A model with a decoder listens by a bias on its tokens or by its prompt (`--by`), normaliser `english`.
+The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 
 import argparse
@@ -17,16 +18,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
-
-from speechxfer.data import Vocabulary, read_manifest
-from speechxfer.decoding import HotwordDecoder, ctc_log_probs, greedy, read_hotwords
+from speechxfer.data import Manifest, normalise, read_manifest
+from speechxfer.decoding import HotwordDecoder, ctc_log_probs, greedy, read_hotwords, write
 from speechxfer.evaluation import as_items, total, word_errors
 from speechxfer.features import FeatureSource
-from speechxfer.models import for_inference, load_model
+from speechxfer.models import SpeechModel, for_inference, load_model
 
 SEED = 0
 TERMS, DISTRACTORS = 20, 200
@@ -97,16 +97,49 @@ def lists_of(texts: Sequence[str], training_texts: Sequence[str]) -> list[tuple[
     return [(new[start : start + TERMS], chance.sample(others, DISTRACTORS)) for start in starts]
 
 
-def log_probs_of(model: Path, manifest: Path, chosen: str, limit: int) -> tuple[list[Tensor], list[str], Vocabulary, float]:
-    """Run the model once; gives log-probabilities and texts of each sentence, and what decoders need."""
-    speech_model = load_model(model)
-    assert speech_model.vocabulary is not None
-    split, precision = for_inference(speech_model, "cpu", "fp32")
-    rows = read_manifest(f"{manifest}[split={chosen}]")
-    rows = rows.select(range(min(limit, len(rows))))
-    features = FeatureSource(split, speech_model.frontend, None, precision).features(as_items(rows))
-    log_probs = ctc_log_probs(split, features, precision)
-    return log_probs, rows.columns["text"], speech_model.vocabulary, split.frame_seconds
+class CtcListener:
+    """Runs a CTC model once, and decodes what it gave as often as asked."""
+
+    def __init__(self, speech_model: SpeechModel, rows: Manifest) -> None:
+        assert speech_model.vocabulary is not None
+        split, precision = for_inference(speech_model, "cpu", "fp32")
+        features = FeatureSource(split, speech_model.frontend, None, precision).features(as_items(rows))
+        self._log_probs = ctc_log_probs(split, features, precision)
+        self._vocabulary, self._frame_seconds = speech_model.vocabulary, split.frame_seconds
+
+    def plain(self) -> list[str]:
+        """Decode greedily."""
+        return [greedy(one, self._vocabulary, self._frame_seconds).text for one in self._log_probs]
+
+    def listening(self, lines: Sequence[str]) -> list[str]:
+        """Decode with hotwords."""
+        decoder = HotwordDecoder(self._vocabulary, read_hotwords(lines, self._vocabulary))
+        return [decoder(one, self._frame_seconds).text for one in self._log_probs]
+
+
+class WritingListener:
+    """Runs the encoder of a model with a decoder once, and lets it write as often as asked."""
+
+    def __init__(self, speech_model: SpeechModel, rows: Manifest, by: str) -> None:
+        assert speech_model.tokens is not None
+        self._model, self._by = speech_model, by
+        self._split, self._precision = for_inference(speech_model, "cpu", "fp32")
+        self._features = FeatureSource(self._split, speech_model.frontend, None, self._precision).features(as_items(rows))
+
+    def plain(self) -> list[str]:
+        """Let it write as it would."""
+        return self._write()
+
+    def listening(self, lines: Sequence[str]) -> list[str]:
+        """Let it write with hotwords, by a bias on its tokens or as its prompt."""
+        if self._by == "prompt":
+            return self._write(prompt=", ".join(lines))
+        return self._write(hotwords=read_hotwords(lines, None))
+
+    def _write(self, **options: Any) -> list[str]:
+        assert self._model.tokens is not None
+        heard = write(self._split, self._features, self._model.tokens, self._precision, **options)
+        return [normalise(segment.text, self._model.normaliser) for segment in heard]
 
 
 def count(references: Sequence[str], heard: Sequence[str], before: Sequence[str], list_: tuple[list[str], list[str]]) -> Counts:
@@ -132,19 +165,25 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
     parser.add_argument("--set", choices=("dev", "test"), default="test")
+    parser.add_argument("--by", choices=("bias", "prompt"), default="bias", help="of a model with a decoder")
+    parser.add_argument("--lists", type=int, help="only so many")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SENTENCES} sentences, {QUICK_LISTS} lists")
     arguments = parser.parse_args()
     manifest = arguments.shared / "data/speechocean762/manifest.csv"
     texts = {name: read_manifest(f"{manifest}[split={name}]").columns["text"] for name in ("train", arguments.set)}
     lists = lists_of(texts[arguments.set], texts["train"])
     limit = QUICK_SENTENCES if arguments.quick else len(texts[arguments.set])
-    log_probs, references, vocabulary, frame_seconds = log_probs_of(arguments.model, manifest, arguments.set, limit)
-    before = [greedy(one, vocabulary, frame_seconds).text for one in log_probs]
+    rows = read_manifest(f"{manifest}[split={arguments.set}]")
+    rows = rows.select(range(min(limit, len(rows))))
+    speech_model, references = load_model(arguments.model), rows.columns["text"]
+    if speech_model.tokens:
+        speech_model = replace(speech_model, normaliser="english")
+    listener = WritingListener(speech_model, rows, arguments.by) if speech_model.tokens else CtcListener(speech_model, rows)
+    before = listener.plain()
     plain, listening, seconds = [], [], 0.0
-    for one_list in lists[: QUICK_LISTS if arguments.quick else None]:
-        decoder = HotwordDecoder(vocabulary, read_hotwords([*one_list[0], *one_list[1]], vocabulary))
+    for one_list in lists[: QUICK_LISTS if arguments.quick else arguments.lists]:
         start = time.process_time()
-        heard = [decoder(one, frame_seconds).text for one in log_probs]
+        heard = listener.listening([*one_list[0], *one_list[1]])
         seconds += time.process_time() - start
         plain.append(count(references, before, before, one_list))
         listening.append(count(references, heard, before, one_list))
@@ -156,7 +195,7 @@ def main() -> int:
     print(
         f"{len(plain)} lists; {are.terms.hits + are.terms.missed} times a term was said; {were.terms} -> {are.terms}", flush=True
     )
-    audio = len(plain) * sum(map(len, log_probs)) * frame_seconds
+    audio = len(plain) * sum(item.seconds for item in as_items(rows))
     figures = {
         "recall": are.terms.recall,
         "precision": are.terms.precision,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Hotwords, Json, LanguageModel, Precision
+from speechxfer.cli.options import BatchSeconds, Device, Hotwords, Json, LanguageModel, Precision, Prompt
 
 
 def evaluate(
@@ -30,6 +30,7 @@ def evaluate(
     batch_seconds: BatchSeconds = None,
     hotwords: Hotwords = None,
     lm: LanguageModel = None,
+    prompt: Prompt = "",
     as_json: Json = False,
 ) -> None:
     """Score a model on a labelled set: WER and CER, or accuracy, with intervals and per group."""
@@ -60,6 +61,7 @@ def evaluate(
         batch_seconds=batch_seconds,
         hotwords=hotwords or (),
         language_model=lm,
+        prompt=prompt,
     )
     result = score_on_set(loaded)
     report = make_report(loaded.task, str(model), {"test": result.scores})

@@ -28,6 +28,7 @@ Hotwords = Annotated[
     Path | None, typer.Option(help="A file of terms to listen for: `term`, or `as spoken => As Written`.", show_default=False)
 ]
 LanguageModel = Annotated[Path | None, typer.Option("--lm", help="A language model (ARPA) for beam search.", show_default=False)]
+Prompt = Annotated[str, typer.Option(help="For a model with a decoder: what was said before, or names that may come.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 Model = Annotated[Path, typer.Option(help="A model that speechxfer saved, or the run that made it.")]

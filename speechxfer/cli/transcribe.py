@@ -21,6 +21,7 @@ from speechxfer.cli.options import (
     LanguageModel,
     Model,
     Precision,
+    Prompt,
     Quiet,
     Roles,
     checked_channels,
@@ -40,6 +41,7 @@ def transcribe(
     roles: Roles = "",
     hotwords: Hotwords = None,
     lm: LanguageModel = None,
+    prompt: Prompt = "",
     commands: Annotated[
         Path | None, typer.Option(help="What `commands enrol` wrote: listen for these too.", show_default=False)
     ] = None,
@@ -80,6 +82,7 @@ def transcribe(
         channels=channels,
         hotwords=hotwords or (),
         language_model=lm,
+        prompt=prompt,
         roles=names_of_channels,
     )
     recognizer = CommandRecognizer.from_pretrained(commands, device=device, precision=precision) if commands else None

@@ -28,6 +28,7 @@ _PUBLIC = {
     "recognise": "speechxfer.decoding.recognition",
     "share_with_times": "speechxfer.decoding.seq2seq",
     "write": "speechxfer.decoding.seq2seq",
+    "writing_options": "speechxfer.decoding.seq2seq",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from speechxfer.decoding.seq2seq import join_written as join_written
     from speechxfer.decoding.seq2seq import share_with_times as share_with_times
     from speechxfer.decoding.seq2seq import write as write
+    from speechxfer.decoding.seq2seq import writing_options as writing_options
     from speechxfer.decoding.spotting import HotwordDecoder as HotwordDecoder
 
 

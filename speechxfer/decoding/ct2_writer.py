@@ -31,10 +31,19 @@ class Ct2Writer:
         1 is greedy.
     timed
         Whether answers hold times.
+    previous
+        What the decoder is told that was said before.
     """
 
     def __init__(
-        self, model: Ct2Inference, tokens: Tokens, features: Sequence[Features], *, num_beams: int = 1, timed: bool = False
+        self,
+        model: Ct2Inference,
+        tokens: Tokens,
+        features: Sequence[Features],
+        *,
+        num_beams: int = 1,
+        timed: bool = False,
+        previous: str = "",
     ) -> None:
         self._model = model.model
         self._frame_seconds = model.frame_seconds
@@ -43,7 +52,7 @@ class Ct2Writer:
         self._num_beams = num_beams
         self._seconds = features[0].input_length * model.family.samples_per_input / model.family.sampling_rate
         self._encoded = self._model.encode(self._mel)
-        self._prompts = self._find_prompts(timed)
+        self._prompts = self._find_prompts(timed, previous)
 
     def limit(self, row: int) -> int:
         """Give how many tokens an answer may have; see `Writer`."""
@@ -88,11 +97,11 @@ class Ct2Writer:
         times = [starts.get(place, self._seconds) for place in range(len(answer) + 1)]
         return Answer(answer, np.log(np.maximum(aligned.text_token_probs, 1e-9)).tolist(), times)
 
-    def _find_prompts(self, timed: bool) -> list[list[int]]:
+    def _find_prompts(self, timed: bool, previous: str) -> list[list[int]]:
         if not self._tokens.is_multilingual or self._tokens.language:
-            return [self._tokens.prompt(timed=timed)] * len(self._mel)
+            return [self._tokens.prompt(timed=timed, previous=previous)] * len(self._mel)
         heard = self._model.engine.detect_language(self._encoded)
-        return [self._tokens.prompt(found[0][0].strip("<|>"), timed=timed) for found in heard]
+        return [self._tokens.prompt(found[0][0].strip("<|>"), timed=timed, previous=previous) for found in heard]
 
     def _of(self, rows: Sequence[int]) -> Any:
         """Give what the encoder made of some rows; of less than all it is made again."""

@@ -17,6 +17,7 @@ def make_decoder(
     vocabulary: Vocabulary | None,
     hotwords: str | Path | Sequence[str] = (),
     language_model: str | Path | None = None,
+    prompt: str = "",
 ) -> Decoder:
     """Choose how to decode: greedily, with an ear for hotwords, or by beam search.
 
@@ -28,6 +29,8 @@ def make_decoder(
         A file or lines, see `read_hotwords`.
     language_model
         An ARPA file; beam search, which then looks for the hotwords too.
+    prompt
+        Only a decoder heeds it.
 
     Returns
     -------
@@ -37,12 +40,14 @@ def make_decoder(
     Raises
     ------
     ModelError
-        If the model writes no text to find terms in, or the extra `lm` is needed and missing.
+        If the model writes no text to find terms in, or there is a prompt, or the extra `lm` is needed and missing.
     DataError
         With all that is wrong with the hotwords or the language model.
     """
+    if prompt:
+        raise ModelError("a prompt needs a model with a decoder (seq2seq); this one can be given hotwords")
     if vocabulary is None:
-        raise ModelError("hotwords and language models need a model that writes text (CTC)")
+        raise ModelError("hotwords and language models need a model that writes text")
     terms = read_hotwords(hotwords, vocabulary) if hotwords else []
     if language_model:
         return BeamDecoder(vocabulary, language_model, terms)

@@ -36,7 +36,7 @@ class Hotword:
     weight: float = 1.0
 
 
-def read_hotwords(source: str | Path | Sequence[str], vocabulary: Vocabulary) -> list[Hotword]:
+def read_hotwords(source: str | Path | Sequence[str], vocabulary: Vocabulary | None) -> list[Hotword]:
     """Read hotwords, one a line: `term`, or `spoken term => Written form`, either followed by a tab and a weight.
 
     Empty lines and lines that begin with `#` are skipped. A spoken term that the model cannot spell as it stands is
@@ -47,7 +47,7 @@ def read_hotwords(source: str | Path | Sequence[str], vocabulary: Vocabulary) ->
     source
         A UTF-8 text file, or the lines themselves.
     vocabulary
-        The model's.
+        The model's; None for a model that can spell everything.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def _lines(source: str | Path | Sequence[str]) -> tuple[str, Sequence[str]]:
     raise DataError([Problem(str(source), None, what)])
 
 
-def _parse(line: str, vocabulary: Vocabulary) -> Hotword:
+def _parse(line: str, vocabulary: Vocabulary | None) -> Hotword:
     """Read one line; a ValueError says what is wrong with it."""
     text, tab, weight = line.partition("\t")
     term, arrow, written = text.partition(_ARROW)
@@ -138,9 +138,13 @@ def _parse(line: str, vocabulary: Vocabulary) -> Hotword:
         raise ValueError(f"no term in {line.strip()!r}; expected `term` or `spoken term {_ARROW} Written form`")
     if arrow and not written:
         raise ValueError(f"nothing after {_ARROW}; expected `spoken term {_ARROW} Written form`")
-    spoken = term
-    if vocabulary.unknown([term]):
-        spoken = normalise(term, "basic")
+    spoken = _spelled(term, vocabulary) if vocabulary else term
+    return Hotword(spoken, written or term, _weight(weight) if tab else 1.0)
+
+
+def _spelled(term: str, vocabulary: Vocabulary) -> str:
+    """Give a term as the model spells it."""
+    spoken = normalise(term, "basic") if vocabulary.unknown([term]) else term
     unknown = sorted(vocabulary.unknown([spoken]))
     if unknown or not spoken:
         found = ", ".join(map(repr, unknown or sorted(set(term))))
@@ -149,7 +153,7 @@ def _parse(line: str, vocabulary: Vocabulary) -> Hotword:
             f"the model cannot spell {term!r}: it has no {found}, only {spelled}; "
             f"write the term as it is spoken, as in `nine one one {_ARROW} 911`"
         )
-    return Hotword(spoken, written or term, _weight(weight) if tab else 1.0)
+    return spoken
 
 
 def _weight(text: str) -> float:

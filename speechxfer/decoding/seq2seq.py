@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +12,9 @@ import torch
 from speechxfer.data import plan_batches
 from speechxfer.decoding.answers import Writer, believed, read_first, to_segment
 from speechxfer.decoding.ct2_writer import Ct2Writer
+from speechxfer.decoding.hotwords import Hotword, read_hotwords, write_forms
 from speechxfer.decoding.split_writer import SplitWriter
+from speechxfer.errors import ModelError
 from speechxfer.models import Ct2Inference, Features, InferenceModel, SplitModel, Tokens, collate
 from speechxfer.transcript import Segment
 
@@ -25,6 +28,8 @@ def write(
     num_beams: int = 1,
     times: bool = False,
     redraws: bool = True,
+    prompt: str = "",
+    hotwords: Sequence[Hotword] = (),
     batch_frames: int = 6400,
 ) -> list[Segment]:
     """Decode utterances.
@@ -45,6 +50,10 @@ def write(
         Whether words get times; otherwise they may all span the utterance.
     redraws
         Whether answers that loop or are doubted are drawn again, see `speechxfer.decoding.answers`.
+    prompt
+        What the decoder is told that was said before, such as names that may come.
+    hotwords
+        Terms to listen for, by beam search; an exported model cannot.
     batch_frames
         Upper bound of padded frames in one forward.
 
@@ -52,15 +61,52 @@ def write(
     -------
     list of Segment
         In the order of `features`, times from the start of each utterance.
+
+    Raises
+    ------
+    ModelError
+        If an exported model is to listen for hotwords.
     """
     found: dict[int, Segment] = {}
     lengths = model.frame_lengths(torch.tensor([item.input_length for item in features])).tolist()
-    batches = _writers(model, features, tokens, precision, batch_frames, num_beams=num_beams, times=times)
+    options = {"num_beams": num_beams, "times": times, "previous": prompt, "hotwords": hotwords}
+    batches = _writers(model, features, tokens, precision, batch_frames, **options)
     for rows, writer in batches:
         answers = believed(writer, tokens, len(rows)) if redraws else read_first(writer, len(rows))
-        seconds = [lengths[row] * model.frame_seconds for row in rows]
-        found |= {row: to_segment(one, tokens, length) for row, one, length in zip(rows, answers, seconds, strict=True)}
+        for row, answer in zip(rows, answers, strict=True):
+            found[row] = write_forms(to_segment(answer, tokens, lengths[row] * model.frame_seconds), hotwords)
     return [found[row] for row in range(len(features))]
+
+
+def writing_options(
+    hotwords: str | Path | Sequence[str] = (), language_model: str | Path | None = None, prompt: str = ""
+) -> dict[str, Any]:
+    """Give the options of `write` for what a user wants listened for; the counterpart of `make_decoder`.
+
+    Parameters
+    ----------
+    hotwords
+        A file or lines, see `speechxfer.decoding.read_hotwords`.
+    language_model
+        None: a decoder is its own.
+    prompt
+        See `write`.
+
+    Returns
+    -------
+    dict
+        `hotwords`, `prompt`.
+
+    Raises
+    ------
+    ModelError
+        If there is a language model.
+    DataError
+        With all that is wrong with the hotwords.
+    """
+    if language_model:
+        raise ModelError("language models need a model that writes letters (CTC); a decoder is its own")
+    return {"prompt": prompt, "hotwords": read_hotwords(hotwords, None) if hotwords else ()}
 
 
 def share_with_times(
@@ -93,6 +139,8 @@ def _writers(
     lengths = model.frame_lengths(torch.tensor([item.input_length for item in features])).tolist()
     if isinstance(model, Ct2Inference):
         options.pop("times", None)  # they come with the probabilities
+        if options.pop("hotwords", ()):
+            raise ModelError("an exported model cannot listen for hotwords; use the one that it was exported from, or a prompt")
         for length in sorted(set(lengths)):
             equal = [row for row, own in enumerate(lengths) if own == length]
             size = max(1, batch_frames // length)

@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, GenerationMixin
+from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from speechxfer.decoding.answers import Answer, max_tokens
 from speechxfer.decoding.cross_attention import attention_to_frames, token_times
+from speechxfer.decoding.hotwords import Hotword
+from speechxfer.decoding.token_hotwords import NUM_BEAMS, TokenBias
 from speechxfer.models import FeatureBatch, SplitModel, Tokens, autocast
 
 
@@ -39,6 +41,10 @@ class SplitWriter:
         Whether answers that are read get times.
     timed
         Whether answers hold times.
+    previous
+        What the decoder is told that was said before.
+    hotwords
+        Terms to listen for, by beam search.
     """
 
     def __init__(
@@ -51,24 +57,27 @@ class SplitWriter:
         num_beams: int = 1,
         times: bool = False,
         timed: bool = False,
+        previous: str = "",
+        hotwords: Sequence[Hotword] = (),
     ) -> None:
         self._split = split
         self._tokens = tokens
         self._precision = precision
         self._lengths = split.frame_lengths(batch.input_lengths)
-        self._num_beams = num_beams
+        self._num_beams = max(num_beams, NUM_BEAMS) if hotwords else num_beams
         self._times = times
         with self._computing():
             self._hidden = split.encode(batch)
-            self._prompts = self._find_prompts(timed)
+            self._prompts = self._find_prompts(timed, previous)
+        self._bias = [TokenBias(hotwords, tokens, len(self._prompts[0]))] if hotwords else []
 
-    def _find_prompts(self, timed: bool) -> list[list[int]]:
+    def _find_prompts(self, timed: bool, previous: str) -> list[list[int]]:
         if not self._tokens.is_multilingual or self._tokens.language:
-            return [self._tokens.prompt(timed=timed)] * len(self._hidden)
+            return [self._tokens.prompt(timed=timed, previous=previous)] * len(self._hidden)
         start = torch.full((len(self._hidden), 1), self._tokens.start, device=self._hidden.device)
         names = [*self._tokens.languages]
         logits = self._logits(range(len(self._hidden)), start)[:, 0, [*self._tokens.languages.values()]]
-        return [self._tokens.prompt(names[number], timed=timed) for number in logits.argmax(dim=-1).tolist()]
+        return [self._tokens.prompt(names[number], timed=timed, previous=previous) for number in logits.argmax(dim=-1).tolist()]
 
     def limit(self, row: int) -> int:
         """Give how many tokens an answer may have; see `Writer`."""
@@ -101,6 +110,7 @@ class SplitWriter:
                 attention_mask=self._lengths.new_ones(len(rows), 1),  # ends a warning, no more
                 decoder_input_ids=prompts,
                 generation_config=settings,
+                logits_processor=LogitsProcessorList(self._bias),
             )
         answers = sequences[:, prompts.shape[1] :].tolist()
         return [_before(self._tokens.end, answer)[:limit] for answer, limit in zip(answers, limits, strict=True)]

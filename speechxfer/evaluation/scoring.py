@@ -21,6 +21,7 @@ from speechxfer.decoding import (
     make_decoder,
     recognise,
     write,
+    writing_options,
 )
 from speechxfer.evaluation.groups import GroupSpec, group_rows
 from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, right_words, total, word_errors
@@ -136,6 +137,7 @@ def evaluate(
     batch_seconds: float | None = None,
     hotwords: str | Path | Sequence[str] = (),
     language_model: str | Path | None = None,
+    prompt: str = "",
 ) -> SetScores:
     """Score a saved model on a set.
 
@@ -153,8 +155,8 @@ def evaluate(
         `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     batch_seconds
         Upper bound of padded audio in one forward; None suits the device.
-    hotwords, language_model
-        What to decode with, see `speechxfer.decoding.make_decoder`.
+    hotwords, language_model, prompt
+        What to decode with, see `speechxfer.decoding.make_decoder` and `writing_options`.
 
     Returns
     -------
@@ -174,8 +176,12 @@ def evaluate(
     split, exactness = for_inference(speech_model, device, precision)
     size = batch_seconds or suitable_batch_seconds(split.device)
     source = FeatureSource(split, speech_model.frontend, None, exactness, batch_seconds=size)
-    decoder = make_decoder(speech_model.vocabulary, hotwords, language_model) if hotwords or language_model else None
-    result = score_set(split, source, speech_model, checked["set"], exactness, groups, decoder=decoder)
+    decoder, writing = None, None
+    if speech_model.tokens:
+        writing = writing_options(hotwords, language_model, prompt)
+    elif hotwords or language_model or prompt:
+        decoder = make_decoder(speech_model.vocabulary, hotwords, language_model, prompt)
+    result = score_set(split, source, speech_model, checked["set"], exactness, groups, decoder=decoder, writing=writing)
     if skipped:
         result.scores["skipped"] = len({(problem.file, problem.line) for problem in skipped})
     return result
@@ -197,6 +203,7 @@ def score_set(
     *,
     intervals: bool = True,
     decoder: Decoder | None = None,
+    writing: Mapping[str, Any] | None = None,
 ) -> SetScores:
     """Score a set whose rows are checked.
 
@@ -216,6 +223,8 @@ def score_set(
         False leaves out groups and intervals, as for dev in each epoch.
     decoder
         Of a CTC model; None is greedy.
+    writing
+        Options of a model with a decoder, see `writing_options`.
 
     Returns
     -------
@@ -226,7 +235,7 @@ def score_set(
     targets = manifest.columns[TARGET_COLUMN[speech_model.task]]
     blocks = _blocks(manifest)
     if speech_model.writes:
-        heard, blank = _heard(split, features, speech_model, precision, decoder)
+        heard, blank = _heard(split, features, speech_model, precision, decoder, writing or {})
         answers = [segment.text for segment in heard]
         per_row = _TextRows(targets, answers, speech_model.normaliser)
         words = _words(heard, *per_row.compared()) if intervals else ()
@@ -252,11 +261,16 @@ def score_set(
 
 
 def _heard(
-    split: InferenceModel, features: Sequence[Features], speech_model: SpeechModel, precision: str, decoder: Decoder | None
+    split: InferenceModel,
+    features: Sequence[Features],
+    speech_model: SpeechModel,
+    precision: str,
+    decoder: Decoder | None,
+    writing: Mapping[str, Any],
 ) -> tuple[list[Segment], float]:
     """Give what was heard in each utterance, and the share of blank frames of a CTC model."""
     if speech_model.tokens:
-        segments, blank = write(split, features, speech_model.tokens, precision), 0.0
+        segments, blank = write(split, features, speech_model.tokens, precision, **writing), 0.0
     else:
         assert speech_model.vocabulary is not None
         recognised = recognise(split, features, speech_model.vocabulary, precision, decoder=decoder)

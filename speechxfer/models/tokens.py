@@ -14,6 +14,7 @@ from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
 
 from speechxfer.errors import ModelError
 
+_PREVIOUS = "<|startofprev|>"
 _TIME_STEP = 0.02  # seconds between two timestamp tokens
 
 
@@ -95,7 +96,7 @@ class Tokens:
         """The token of time 0; those of later times follow."""
         return int(self.generation.no_timestamps_token_id) + 1  # type: ignore[attr-defined]
 
-    def prompt(self, language: str | None = None, *, timed: bool = False) -> list[int]:
+    def prompt(self, language: str | None = None, *, timed: bool = False, previous: str = "") -> list[int]:
         """Give what stands before an answer.
 
         Parameters
@@ -104,13 +105,17 @@ class Tokens:
             ISO code; None is the model's own.
         timed
             Whether the answer holds times.
+        previous
+            What was said before, or words to be expected; of a long one the end.
 
         Raises
         ------
         ModelError
-            If the model is multilingual and no language is given, or it does not know it.
+            If the model is multilingual and no language is given, or it does not know it; if it knows no words said before.
         """
         prompt = [self.start]
+        if previous:
+            prompt = [self._before_prompt, *self.encode(previous)[1 - self.max_length // 2 :], self.start]
         if self.is_multilingual:
             language = language or self.language
             if language not in self.languages:
@@ -118,6 +123,13 @@ class Tokens:
                 raise ModelError(f"this Whisper is multilingual: whisper.language is {language!r}, expected one of {known}")
             prompt += [self.languages[language], self.generation.task_to_id["transcribe"]]  # type: ignore[attr-defined]
         return prompt if timed else [*prompt, self.first_time - 1]
+
+    @property
+    def _before_prompt(self) -> int:
+        number: int = self.tokenizer.convert_tokens_to_ids(_PREVIOUS)
+        if self.tokenizer.convert_ids_to_tokens(number) != _PREVIOUS:
+            raise ModelError(f"this model takes no prompt: its tokenizer has no {_PREVIOUS}")
+        return number
 
     def encode(self, text: str) -> list[int]:
         """Give the tokens of a text as Whisper writes it: behind a space."""

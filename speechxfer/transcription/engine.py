@@ -24,6 +24,7 @@ from speechxfer.decoding import (
     join_written,
     make_decoder,
     write,
+    writing_options,
 )
 from speechxfer.errors import AudioError, ModelError
 from speechxfer.features import FeatureSource, Item
@@ -59,6 +60,8 @@ class Transcriber:
         Terms to listen for: a file or lines, see `speechxfer.decoding.read_hotwords`.
     language_model
         An ARPA file; decodes by beam search (needs the extra `lm`).
+    prompt
+        For a model with a decoder: what it is told that was said before, such as names that may come.
 
     Raises
     ------
@@ -79,14 +82,18 @@ class Transcriber:
         roles: Sequence[str] = (),
         hotwords: str | Path | Sequence[str] = (),
         language_model: str | Path | None = None,
+        prompt: str = "",
     ) -> None:
         self.model = model if isinstance(model, SpeechModel) else load_model(model)
         self._split, self._precision = for_inference(self.model, device, precision)
         batch_seconds = batch_seconds or suitable_batch_seconds(self._split.device)
         self._source = FeatureSource(self._split, self.model.frontend, None, self._precision, batch_seconds=batch_seconds)
         self._decode: Decoder | None = None
-        if self.model.vocabulary or hotwords or language_model:
-            self._decode = make_decoder(self.model.vocabulary, hotwords, language_model)
+        self._writing: dict[str, Any] = {}
+        if self.model.tokens:
+            self._writing = writing_options(hotwords, language_model, prompt)
+        elif self.model.vocabulary or hotwords or language_model or prompt:
+            self._decode = make_decoder(self.model.vocabulary, hotwords, language_model, prompt)
         self._channels = channels
         self._roles = tuple(roles)
 
@@ -214,7 +221,7 @@ class Transcriber:
         if self.model.vocabulary:
             return ctc_log_probs(self._split, features, self._precision)
         if self.model.tokens:
-            return write(self._split, features, self.model.tokens, self._precision, times=True)
+            return write(self._split, features, self.model.tokens, self._precision, times=True, **self._writing)
         return [*classify(self._split, features, self._precision)]
 
     def _piece(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Piece:

@@ -86,7 +86,7 @@ def save_complete_whisper(directory: Path, languages: tuple[str, ...] = (), posi
     torch.manual_seed(0)
     letters = [*pre_tokenizers.ByteLevel.alphabet()]
     special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{name}|>" for name in languages), "<|transcribe|>"]
-    special += ["<|notimestamps|>", *(f"<|{step / 50:.2f}|>" for step in range(1501))]
+    special += ["<|notimestamps|>", *(f"<|{step / 50:.2f}|>" for step in range(1501)), "<|startofprev|>"]
     numbers = {token: number for number, token in enumerate([*sorted(letters), *special])}
     tokenizer = WhisperTokenizer(vocab=numbers, merges=[])
     tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})

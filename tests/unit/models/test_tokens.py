@@ -46,6 +46,14 @@ def test_an_unknown_language_is_refused_with_those_there_are(polyglot, language)
         replace(polyglot, language=language).prompt()
 
 
+def test_a_prompt_stands_before_all_and_its_end_counts(tokens, polyglot):
+    previous = polyglot.encode("ab")
+    first = polyglot.tokenizer.convert_tokens_to_ids("<|startofprev|>")
+    assert replace(polyglot, language="de").prompt(previous="ab") == [first, *previous, 257, 259, 261, 262]
+    long = tokens.prompt(previous="x" * 40 + "end")
+    assert len(long) == tokens.max_length // 2 + 2 and tokens.text(long[1:-2]).endswith("end")
+
+
 def test_words_are_split_at_spaces_and_keep_their_tokens(tokens):
     answer = [FIRST_TIME, *tokens.encode("na\u00efve  b."), FIRST_TIME + 10]
     words = tokens.words(answer)
