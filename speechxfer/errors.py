@@ -43,6 +43,18 @@ class StoreError(SpeechxferError):
     exit_code = 3
 
 
+class StorageError(SpeechxferError):
+    """A file, or the storage that it lies in, cannot be reached, read or written."""
+
+    exit_code = 3
+
+
+class ClusterError(SpeechxferError):
+    """A cluster cannot be reached, or is not ready for the work."""
+
+    exit_code = 3
+
+
 class TrainingError(SpeechxferError):
     """Training cannot go on; what was saved is named in the message."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -27,6 +28,12 @@ from speechxfer.cli.options import (
     checked_channels,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from speechxfer import Transcriber
+    from speechxfer.transcription import Recording
+
 _STDIN = "-"
 _JOINABLE = ("txt", "jsonl", "ctm")  # in which one file after the other still makes sense
 _WITH_COMMANDS = ("json", "jsonl")
@@ -36,7 +43,10 @@ def transcribe(
     files: Annotated[list[str], typer.Argument(help="Audio or video files, directories, patterns; - for standard input.")],
     model: Model,
     output_format: Format = "txt",
-    out: Annotated[Path | None, typer.Option(help="Write a file per input into this directory instead of to stdout.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Write a file per input into this directory or URL instead of to stdout.", show_default=False),
+    ] = None,
     channels: Channels = "mix",
     roles: Roles = "",
     hotwords: Hotwords = None,
@@ -49,14 +59,23 @@ def transcribe(
     device: Device = "auto",
     precision: Precision = "auto",
     batch_seconds: BatchSeconds = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Work on a Ray cluster: local, auto or its address. What is done is not done again.", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --ray; default: one for each GPU, or node.", show_default=False)
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Transcribe recordings; a bad file is named, the rest is done, and the exit code is 1."""
     from speechxfer import Transcriber
     from speechxfer.cli.progress import TranscriptionProgress
     from speechxfer.commands import CommandRecognizer, spot_commands
+    from speechxfer.data import exists, write_whole
     from speechxfer.errors import AudioError
-    from speechxfer.report import write_text
     from speechxfer.transcription import Recording, find_recordings, render
 
     names_of_channels = checked_channels(channels, roles)
@@ -72,19 +91,25 @@ def transcribe(
         raise typer.BadParameter(
             f"several recordings need --out, or one of the formats {', '.join(_JOINABLE)}", param_hint="--format"
         )
+    options: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "batch_seconds": batch_seconds,
+        "channels": channels,
+        "hotwords": hotwords or (),
+        "language_model": lm,
+        "prompt": prompt,
+        "roles": names_of_channels,
+    }
+    if ray:
+        if not out or commands or _STDIN in files:
+            raise typer.BadParameter("needs --out; knows neither --commands nor standard input", param_hint="--ray")
+        make = functools.partial(Transcriber, model, **options)
+        _transcribe_archive(recordings, out, make, output_format, ray, str(model), workers, quiet)
+        return
     if out and skip_existing:
-        recordings = [recording for recording in recordings if not recording.transcript(out, output_format).exists()]
-    transcriber = Transcriber(
-        model,
-        device=device,
-        precision=precision,
-        batch_seconds=batch_seconds,
-        channels=channels,
-        hotwords=hotwords or (),
-        language_model=lm,
-        prompt=prompt,
-        roles=names_of_channels,
-    )
+        recordings = [recording for recording in recordings if not exists(f"{out}/{recording.transcript(output_format)}")]
+    transcriber = Transcriber(model, **options)
     recognizer = CommandRecognizer.from_pretrained(commands, device=device, precision=precision) if commands else None
     failed = 0
     with TranscriptionProgress(len(recordings), quiet) as progress, ExitStack() as opened:
@@ -107,14 +132,57 @@ def transcribe(
                 result = replace(result, commands=tuple(sorted(spotted, key=lambda event: event.start)))
             text = render(result, output_format)
             if out:
-                target = recording.transcript(out, output_format)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_text(target, text)
+                write_whole(f"{out}/{recording.transcript(output_format)}", text)
             else:
                 title = f"{recording.path}:\n" if output_format == "txt" and len(recordings) > 1 else ""
                 print(f"{title}{text}", end="", flush=True)
     if failed:
         print(f"speechxfer: {failed} of {len(recordings)} recordings could not be read, or not to their end", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _transcribe_archive(
+    recordings: list[Recording],
+    out: str,
+    make_engine: Callable[[], Transcriber],
+    output_format: str,
+    cluster: str,
+    model: str,
+    workers: int | None,
+    quiet: bool,
+) -> None:
+    """Transcribe on a cluster, and say what failed."""
+    from speechxfer.cli.progress import TranscriptionProgress
+    from speechxfer.errors import ClusterError
+
+    try:
+        from speechxfer.distributed import transcribe_archive
+    except ModuleNotFoundError as error:
+        raise ClusterError(f"--ray needs the extra `ray`: pip install 'speechxfer[ray]' ({error})") from None
+    with TranscriptionProgress(len(recordings), quiet) as progress:
+
+        def done(count: int, seconds: float) -> None:
+            progress.decoded(seconds)
+            for _ in range(count):
+                progress.finished()
+
+        summary = transcribe_archive(
+            recordings,
+            out,
+            make_engine,
+            output_format=output_format,
+            cluster=cluster,
+            model=model,
+            workers=workers,
+            progress=done,
+        )
+    if not quiet:
+        print(
+            f"{summary.inputs} recordings, {summary.audio_hours:.2f} hours, {summary.device_seconds:.0f} device-seconds",
+            file=sys.stderr,
+        )
+    if summary.failed:
+        print(f"speechxfer: {summary.failed} of {summary.inputs} recordings failed: {out}/failures.jsonl", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -22,7 +22,11 @@ _PUBLIC = {
     "Waveform": "speechxfer.data.utterance",
     "WaveformAugmenter": "speechxfer.data.augment",
     "check_sets": "speechxfer.data.check",
+    "exists": "speechxfer.data.storage",
+    "is_remote": "speechxfer.data.storage",
+    "list_files": "speechxfer.data.storage",
     "load_audio": "speechxfer.data.audio",
+    "match_files": "speechxfer.data.storage",
     "named_sets": "speechxfer.data.splits",
     "normalise": "speechxfer.data.text",
     "parse_manifest": "speechxfer.data.manifest",
@@ -30,12 +34,15 @@ _PUBLIC = {
     "probe": "speechxfer.data.audio",
     "read_manifest": "speechxfer.data.manifest",
     "read_sets": "speechxfer.data.splits",
+    "read_text": "speechxfer.data.storage",
     "refuse": "speechxfer.data.check",
+    "remove": "speechxfer.data.storage",
     "resample": "speechxfer.data.audio",
     "sift_sets": "speechxfer.data.check",
     "source_name": "speechxfer.data.stream",
     "speak": "speechxfer.data.synthesis",
     "stream_audio": "speechxfer.data.stream",
+    "write_whole": "speechxfer.data.storage",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -58,6 +65,13 @@ if TYPE_CHECKING:
     from speechxfer.data.manifest import read_manifest as read_manifest
     from speechxfer.data.splits import named_sets as named_sets
     from speechxfer.data.splits import read_sets as read_sets
+    from speechxfer.data.storage import exists as exists
+    from speechxfer.data.storage import is_remote as is_remote
+    from speechxfer.data.storage import list_files as list_files
+    from speechxfer.data.storage import match_files as match_files
+    from speechxfer.data.storage import read_text as read_text
+    from speechxfer.data.storage import remove as remove
+    from speechxfer.data.storage import write_whole as write_whole
     from speechxfer.data.stream import AudioSource as AudioSource
     from speechxfer.data.stream import source_name as source_name
     from speechxfer.data.stream import stream_audio as stream_audio

@@ -16,10 +16,11 @@ import numpy as np
 import soundfile
 
 from speechxfer.data.audio import Samples, av_sampling_rate, check_rate, resample, resampling_ratio
+from speechxfer.data.storage import is_remote, open_file
 from speechxfer.data.utterance import Waveform
-from speechxfer.errors import AudioError
+from speechxfer.errors import AudioError, StorageError
 
-# What can be read as audio: a path, a file's content, an open file that can seek, samples with their rate.
+# What can be read as audio: a path or URL, a file's content, an open file that can seek, samples with their rate.
 AudioSource = str | Path | bytes | BinaryIO | Waveform
 
 _BLOCK_SECONDS = 20.0
@@ -39,7 +40,7 @@ def stream_audio(source: AudioSource, sampling_rate: int, channels: str | int = 
     Parameters
     ----------
     source
-        Path, bytes, an open binary file that can seek, or samples with their rate.
+        Path, URL, bytes, an open binary file that can seek, or samples with their rate.
     sampling_rate
         Wanted, in Hz.
     channels
@@ -82,7 +83,7 @@ def source_name(source: AudioSource) -> str:
 
 
 def _stamp(source: AudioSource) -> tuple[int, int] | None:
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path) or is_remote(source):
         return None
     try:
         state = Path(source).stat()
@@ -109,6 +110,14 @@ def _blocks(source: AudioSource) -> Generator[_Block]:
         yield from (_Block(samples[first : first + size], source.sampling_rate) for first in range(0, len(samples), size))
         return
     name = source_name(source) or "recording"
+    if isinstance(source, str) and is_remote(source):
+        try:
+            remote = open_file(source)
+        except StorageError as error:
+            raise AudioError(str(error)) from None
+        with remote:
+            yield from _blocks_of(remote, name)
+        return
     if isinstance(source, str | Path):
         path = Path(source)
         if not path.is_file():
@@ -116,6 +125,10 @@ def _blocks(source: AudioSource) -> Generator[_Block]:
         file: str | BinaryIO = str(path)
     else:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
+    yield from _blocks_of(file, name)
+
+
+def _blocks_of(file: str | BinaryIO, name: str) -> Generator[_Block]:
     try:
         opened = soundfile.SoundFile(file)
     except (soundfile.SoundFileError, TypeError):

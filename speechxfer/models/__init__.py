@@ -27,6 +27,7 @@ _PUBLIC = {
     "TokenTarget": "speechxfer.models.tokens",
     "describe_trainable": "speechxfer.models.freeze",
     "encoder_of": "speechxfer.models.cut",
+    "read_config": "speechxfer.models.directory",
     "export_ctranslate2": "speechxfer.models.export",
     "export_onnx": "speechxfer.models.export",
     "extend_labels": "speechxfer.models.surgery",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from speechxfer.models.cut import Cut as Cut
     from speechxfer.models.cut import encoder_of as encoder_of
     from speechxfer.models.directory import EMBEDDED as EMBEDDED
+    from speechxfer.models.directory import read_config as read_config
     from speechxfer.models.encoder_head import EncoderHeadConfig as EncoderHeadConfig
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
     from speechxfer.models.export import export_ctranslate2 as export_ctranslate2

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from speechxfer.data import is_remote, list_files, match_files
 from speechxfer.errors import DataError, Problem
 
 # What is taken out of a directory; a file that is named itself is tried whatever its name.
@@ -18,18 +19,18 @@ _SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Recording:
-    """A file, and its place in the tree that it was found in."""
+    """A file or URL, and its place in the tree that it was found in."""
 
-    path: Path
+    path: Path | str
     place: PurePath
 
-    def transcript(self, out: Path, output_format: str) -> Path:
-        """Give the file for its transcript: the same tree under `out`, the whole name kept, so that no two meet."""
-        return out / self.place.with_name(f"{self.place.name}.{output_format}")
+    def transcript(self, output_format: str) -> PurePath:
+        """Give the place of its transcript: in the same tree, the whole name kept, so that no two meet."""
+        return self.place.with_name(f"{self.place.name}.{output_format}")
 
 
 def find_recordings(names: Sequence[str]) -> list[Recording]:
-    """Find the recordings meant by files, directories and patterns.
+    """Find the recordings meant by files, directories and patterns, on the disk or at a URL.
 
     Parameters
     ----------
@@ -47,13 +48,15 @@ def find_recordings(names: Sequence[str]) -> list[Recording]:
     ------
     DataError
         With all names in which there is nothing.
+    StorageError
+        If a storage cannot be reached.
     """
-    found: dict[Path, Recording] = {}
+    found: dict[Path | str, Recording] = {}
     problems: list[Problem] = []
     for name in names:
         here = _found_by(name)
         if not here:
-            what = "no audio or video file in this directory" if Path(name).is_dir() else "no file matches this pattern"
+            what = "no file matches this pattern" if _is_pattern(name) else "no audio or video file in this directory"
             problems.append(Problem(name, None, what))
         for recording in here:
             found.setdefault(recording.path, recording)
@@ -63,14 +66,40 @@ def find_recordings(names: Sequence[str]) -> list[Recording]:
 
 
 def _found_by(name: str) -> list[Recording]:
+    return _found_at(name) if is_remote(name) else _found_on_disk(name)
+
+
+def _found_at(url: str) -> list[Recording]:
+    """Find recordings in somebody else's storage, which knows prefixes rather than directories."""
+    root = _root(url) if _is_pattern(url) else url.rstrip("/")
+    if not _is_pattern(url) and PurePath(url).suffix.lower() in _SUFFIXES:
+        return [Recording(url, PurePath(PurePath(url).name))]
+    files = match_files(url) if _is_pattern(url) else list_files(root)
+    return [
+        Recording(file, PurePath(file.removeprefix(root).lstrip("/")))
+        for file in files
+        if PurePath(file).suffix.lower() in _SUFFIXES
+    ]
+
+
+def _found_on_disk(name: str) -> list[Recording]:
     path = Path(name)
     if path.is_dir():
         return [Recording(file, file.relative_to(path)) for file in sorted(path.rglob("*")) if _is_recording(file)]
     if path.exists() or not glob.has_magic(name):
         return [Recording(path, PurePath(path.name))]
     files = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
-    root = Path(name[: min(name.index(sign) for sign in "*?[" if sign in name)].rpartition("/")[0] or ".")
+    root = Path(_root(name) or ".")
     return [Recording(file, file.relative_to(root) if root != Path() else file) for file in files if _is_recording(file)]
+
+
+def _is_pattern(name: str) -> bool:
+    return glob.has_magic(name) and not Path(name).exists()
+
+
+def _root(pattern: str) -> str:
+    """Give the directory of a pattern that all it can find lies in."""
+    return pattern[: min(pattern.index(sign) for sign in "*?[" if sign in pattern)].rpartition("/")[0]
 
 
 def _is_recording(path: Path) -> bool:

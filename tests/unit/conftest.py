@@ -3,7 +3,9 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import soundfile
@@ -200,3 +202,12 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (directory / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("audio", "text", "label", "speaker", "split"), *rows])
     return directory / "manifest.csv"
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """Return a storage of files in memory, empty before and after."""
+    filesystem = fsspec.filesystem("memory")
+    filesystem.store.clear()
+    yield filesystem
+    filesystem.store.clear()

@@ -52,5 +52,21 @@ def test_all_names_with_nothing_in_them_are_said(tree):
 
 
 def test_transcripts_mirror_the_tree(tree):
-    found = [recording.transcript(Path("out"), "srt") for recording in find_recordings(["calls"])]
+    found = ["out" / recording.transcript("srt") for recording in find_recordings(["calls"])]
     assert PurePath("out/2026/may/c.ogg.srt") in found and PurePath("out/b.wav.srt") in found
+
+
+def test_recordings_are_found_in_somebody_elses_storage(memory):
+    for name in ("calls/a/1.wav", "calls/a/2.ogg", "calls/b/1.WAV", "calls/notes.txt"):
+        memory.pipe_file(f"/bucket/{name}", b"")
+    found = find_recordings(["memory://bucket/calls", "memory://bucket/calls/a/*.wav"])
+    assert [(one.path, str(one.transcript("json"))) for one in found] == [
+        ("memory://bucket/calls/a/1.wav", "a/1.wav.json"),
+        ("memory://bucket/calls/a/2.ogg", "a/2.ogg.json"),
+        ("memory://bucket/calls/b/1.WAV", "b/1.WAV.json"),
+    ]
+    (one,) = find_recordings(["memory://bucket/calls/*/2.*"])
+    assert str(one.place) == "a/2.ogg"
+    assert find_recordings(["memory://bucket/gone.wav"])[0].path == "memory://bucket/gone.wav"
+    with pytest.raises(DataError, match="2 problems"):
+        find_recordings(["memory://bucket/nothing", "memory://bucket/calls/*.wav"])

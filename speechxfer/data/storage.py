@@ -1,0 +1,160 @@
+"""Paths and URLs in; open files, listings, and text written whole, out.
+
+A name with `://` in it is somebody else's storage (s3://, gs://, az://, memory:// ...), which fsspec reaches with the packages
+and credentials that the environment has; every other name is a local path.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import fsspec
+
+from speechxfer.errors import StorageError
+
+_ATTEMPTS = 5
+_FIRST_PAUSE_SECONDS = 0.2
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+Result = TypeVar("Result")
+
+
+def is_remote(name: object) -> bool:
+    """Tell whether a name is a URL."""
+    return "://" in str(name)
+
+
+def open_file(name: str) -> BinaryIO:
+    """Open a file for reading; of a remote one only the parts that are read are fetched.
+
+    Raises
+    ------
+    StorageError
+        If it is not there, or its storage cannot be reached.
+    """
+    file: BinaryIO = _patiently(name, lambda: fsspec.open(name, "rb").open())
+    return file
+
+
+def exists(name: str) -> bool:
+    """Tell whether there is such a file.
+
+    Raises
+    ------
+    StorageError
+        If its storage cannot be reached.
+    """
+
+    def look() -> bool:
+        filesystem = _filesystem(name)
+        filesystem.invalidate_cache()
+        return bool(filesystem.exists(name))
+
+    return _patiently(name, look)
+
+
+def read_text(name: str) -> str:
+    """Read a UTF-8 file.
+
+    Raises
+    ------
+    StorageError
+        If it is not there, or its storage cannot be reached.
+    """
+    return bytes(_patiently(name, lambda: _filesystem(name).cat_file(name))).decode("utf-8")
+
+
+def write_whole(name: str, text: str) -> None:
+    """Write a UTF-8 file so that whoever sees it sees all of it, and its owner only.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    _patiently(name, lambda: _put(name, text.encode("utf-8")))
+
+
+def remove(name: str) -> None:
+    """Remove a file.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be removed.
+    """
+    _patiently(name, lambda: _filesystem(name).rm_file(name))
+
+
+def list_files(directory: str) -> list[str]:
+    """Give all files in and under a directory, sorted, each as a name that `open_file` takes; none if it does not exist.
+
+    Raises
+    ------
+    StorageError
+        If its storage cannot be reached.
+    """
+    if not is_remote(directory):
+        return sorted(str(file) for file in Path(directory).rglob("*") if file.is_file())
+    return _patiently(directory, lambda: _listed(directory, "find"))
+
+
+def match_files(pattern: str) -> list[str]:
+    """Give all files of a remote storage that a pattern with `*`, `?`, `[...]` and `**` fits, sorted.
+
+    Raises
+    ------
+    StorageError
+        If the storage cannot be reached.
+    """
+    return _patiently(pattern, lambda: _listed(pattern, "glob"))
+
+
+def _listed(name: str, how: str) -> list[str]:
+    filesystem = _filesystem(name)
+    filesystem.invalidate_cache()
+    head = name[: name.index(str(filesystem._strip_protocol(name)).strip("/"))]
+    return sorted(head + file.lstrip("/") for file in getattr(filesystem, how)(name))
+
+
+def _filesystem(name: str) -> Any:
+    return fsspec.core.url_to_fs(name)[0]
+
+
+def _put(name: str, data: bytes) -> None:
+    if is_remote(name):
+        _filesystem(name).pipe_file(name, data)  # which stores of objects do wholly or not at all
+        return
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.")  # several may write the same at once
+    with os.fdopen(number, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(beside).replace(path)
+
+
+def _patiently(name: str, action: Callable[[], Result]) -> Result:
+    """Try again what may be over in a moment, after pauses that grow and are never the same."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return action()
+        except (ImportError, ValueError) as error:
+            raise StorageError(f"{name}: {error}") from None
+        except Exception as error:  # each storage raises errors of its own making
+            if attempt == _ATTEMPTS - 1 or isinstance(error, _FINAL) or not is_remote(name):
+                raise StorageError(f"{name}: {_said(error)}") from None
+            time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -1,0 +1,148 @@
+"""An archive of recordings in, the transcript of each beside the others out: Ray Data carries batches to workers and back."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import ray
+from ray.data import ActorPoolStrategy
+
+from speechxfer.distributed.cluster import check_nodes, connect, device_count, share_of_node
+from speechxfer.distributed.ledger import Batch, Input, Ledger
+from speechxfer.distributed.worker import ArchiveWorker, Engine, Job
+from speechxfer.errors import ClusterError, SpeechxferError
+from speechxfer.transcription import Recording
+
+_BATCH = 32
+_BLOCKS = 1000  # at most; a block is what is done again when a worker ends
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of an archive.
+
+    Attributes
+    ----------
+    inputs, failed, done_before
+        How many there are; how many of them failed; how many an earlier run had done.
+    audio_hours
+        That were transcribed, earlier runs included.
+    device_seconds
+        That this run took its workers' devices for, without the time until they were ready.
+    startup_seconds, seconds
+        Of this run: until its first batch was done, and altogether.
+    """
+
+    inputs: int
+    failed: int
+    done_before: int
+    audio_hours: float
+    device_seconds: float
+    startup_seconds: float
+    seconds: float
+
+
+def transcribe_archive(
+    recordings: Sequence[Recording],
+    out: str,
+    make_engine: Callable[[], Engine],
+    *,
+    output_format: str = "json",
+    cluster: str = "local",
+    model: str = "tiny",
+    workers: int | None = None,
+    batch_size: int = _BATCH,
+    progress: Callable[[int, float], None] | None = None,
+) -> Summary:
+    """Transcribe recordings on every device of a cluster; what an earlier run did is not done again.
+
+    Parameters
+    ----------
+    recordings
+        What `find_recordings` found; every node must be able to read them.
+    out
+        Directory or URL that every node can write to.
+    make_engine
+        Loads what transcribes, on each worker.
+    output_format
+        Of the file for each recording, see `speechxfer.transcription.render`.
+    cluster
+        See `connect`.
+    model
+        Directory that every node must have, which is asked before work begins.
+    workers
+        None is one for each GPU, or for each node without.
+    batch_size
+        Recordings that are done, and marked as done, together.
+    progress
+        Called with the recordings and the seconds of audio that were done since the last call.
+
+    Returns
+    -------
+    Summary
+        Also in `summary.json`; what failed is in `failures.jsonl`.
+
+    Raises
+    ------
+    ClusterError
+        If there is no cluster, or it is not ready, or the work cannot go on.
+    StorageError
+        If `out` cannot be written.
+    """
+    begin = time.monotonic()
+    ledger = Ledger(out)
+    known = ledger.open()
+    wanted = [Input(str(one.path), str(one.place)) for one in recordings]
+    left = [one for one in enumerate(wanted) if (done := known.get(one[1].path)) is None or done.error]
+    connect(cluster)
+    check_nodes(model)
+    device_seconds, first = 0.0, begin
+    batches = [*_batches(left, batch_size)]
+    for row in _done_by_workers(Job(make_engine, out, output_format), batches, workers or device_count()) if batches else ():
+        first = time.monotonic() if first == begin else first
+        device_seconds += row["device_seconds"]
+        if progress:
+            progress(row["inputs"], row["seconds"])
+    asked = {one.path for one in wanted}
+    results = {one.path: one for one in ledger.all_done() if one.path in asked}
+    failures = [one for one in results.values() if one.error]
+    summary = Summary(
+        inputs=len(wanted),
+        failed=len(failures),
+        done_before=len(wanted) - len(left),
+        audio_hours=round(sum(one.seconds for one in results.values()) / 3600, 4),
+        device_seconds=round(device_seconds, 2),
+        startup_seconds=round(first - begin, 2),
+        seconds=round(time.monotonic() - begin, 2),
+    )
+    ledger.close(failures, asdict(summary))
+    return summary
+
+
+def _batches(inputs: Sequence[tuple[int, Input]], size: int) -> Iterator[Batch]:
+    for start in range(0, len(inputs), size):
+        part = inputs[start : start + size]
+        yield Batch(part[0][0], tuple(one for _, one in part))
+
+
+def _done_by_workers(job: Job, batches: Sequence[Batch], workers: int) -> Iterator[dict[str, float]]:
+    rows = [batch.to_row() for batch in batches]
+    data = ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
+    workers = min(workers, len(rows))
+    done = data.map(ArchiveWorker, fn_constructor_args=(job,), compute=ActorPoolStrategy(size=workers), **share_of_node(workers))
+    try:
+        yield from done.iter_rows()
+    except SpeechxferError:
+        raise
+    except Exception as error:
+        raise ClusterError(f"the work stopped: {_reason(error)}; the same command goes on where it was") from None
+
+
+def _reason(error: Exception) -> str:
+    """Give of an error that Ray wraps in its own, with their tracebacks, the line that says what was wrong first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    own = [line.rpartition("Error: ")[2] for line in lines if re.match(r"[\w.]*Error: ", line)]
+    return (own or lines or [type(error).__name__])[0]

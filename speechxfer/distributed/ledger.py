@@ -1,0 +1,149 @@
+"""Which inputs of an archive are done: markers beside the transcripts, on any storage, so that nothing is lost or done twice.
+
+Inputs go in batches. A batch's transcripts are written first, then its marker: a batch counts once its marker stands, and what
+was written without one is removed before work goes on. Markers are made beside and renamed, or put as one object, so they are
+whole; and since a batch is named by its inputs, whoever does it again writes the same files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePath
+
+from speechxfer.data import exists, list_files, read_text, remove, write_whole
+
+FOLDER = "_speechxfer"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A recording of the archive: its path or URL, and its place in the tree of transcripts."""
+
+    path: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs that are done together.
+
+    Attributes
+    ----------
+    number
+        Of its first input in the archive.
+    inputs
+        In order.
+    """
+
+    number: int
+    inputs: tuple[Input, ...]
+
+    @property
+    def name(self) -> str:
+        """What its files are called; in order of name, shards are in order of inputs."""
+        told = json.dumps([one.path for one in self.inputs]).encode()
+        return f"part-{self.number:09}-{hashlib.blake2b(told, digest_size=6).hexdigest()}"
+
+    def to_row(self) -> dict[str, str]:
+        """Give it as a row of a data set."""
+        return {"batch": json.dumps(asdict(self))}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> Batch:
+        """Read what `to_row` gave."""
+        content = json.loads(row["batch"])
+        return cls(content["number"], tuple(Input(**one) for one in content["inputs"]))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one input: seconds of audio, or the error for which there is no transcript, or not all of it."""
+
+    path: str
+    seconds: float
+    error: str | None = None
+
+
+@dataclass
+class Attempts:
+    """How often a batch was begun, and, once that is more than once, which of its inputs ended how many workers."""
+
+    begun: int = 0
+    suspect: int | None = None
+    strikes: dict[str, int] = field(default_factory=dict)
+
+
+class Ledger:
+    """The books of one archive.
+
+    Parameters
+    ----------
+    out
+        Directory or URL that transcripts are written to.
+    """
+
+    def __init__(self, out: str) -> None:
+        self.out = out.rstrip("/")
+        self._root = f"{self.out}/{FOLDER}"
+
+    def open(self) -> dict[str, Done]:
+        """Give what is done, by path, after removing what was left unfinished.
+
+        Raises
+        ------
+        StorageError
+            If the storage cannot be read or written.
+        """
+        write_whole(f"{self._root}/begun.json", "{}\n")  # whoever may not write here should know now
+        marked = {PurePath(name).name for name in list_files(f"{self._root}/done")}
+        for shard in list_files(f"{self._root}/shards"):
+            if PurePath(shard).name not in marked:
+                remove(shard)
+        return {one.path: one for one in self.all_done()}
+
+    def all_done(self) -> Iterator[Done]:
+        """Give what became of all inputs so far; of one that was tried again, the last comes last."""
+        for name in list_files(f"{self._root}/done"):
+            yield from _read(name)
+
+    def find(self, batch: Batch) -> list[Done] | None:
+        """Give what became of a batch's inputs, if it is done."""
+        name = f"{self._root}/done/{batch.name}.jsonl"
+        return _read(name) if exists(name) else None
+
+    def begin(self, batch: Batch) -> Attempts:
+        """Note that a batch is begun, and give what is known of attempts before, their suspect counted."""
+        name = self._attempts(batch)
+        attempts = Attempts(**json.loads(read_text(name))) if exists(name) else Attempts()
+        if attempts.suspect is not None:
+            path = batch.inputs[attempts.suspect].path
+            attempts.strikes[path] = attempts.strikes.get(path, 0) + 1
+        self.note(batch, Attempts(attempts.begun + 1, None, attempts.strikes))
+        return attempts
+
+    def note(self, batch: Batch, attempts: Attempts) -> None:
+        """Write down an attempt at a batch."""
+        write_whole(self._attempts(batch), json.dumps(asdict(attempts)) + "\n")
+
+    def commit(self, batch: Batch, transcripts: Mapping[str, str], lines: Sequence[str], done: Sequence[Done]) -> None:
+        """Write the transcripts of a batch, by their places, the same as lines of its shard, and, last, its marker."""
+        for place, text in transcripts.items():
+            write_whole(f"{self.out}/{place}", text)
+        write_whole(f"{self._root}/shards/{batch.name}.jsonl", "".join(lines))
+        write_whole(f"{self._root}/done/{batch.name}.jsonl", "".join(json.dumps(asdict(one)) + "\n" for one in done))
+
+    def close(self, failures: Sequence[Done], summary: Mapping[str, object]) -> None:
+        """Write what failed, and the summary."""
+        lines = (json.dumps({"input": one.path, "error": one.error}, ensure_ascii=False) + "\n" for one in failures)
+        write_whole(f"{self.out}/failures.jsonl", "".join(lines))
+        write_whole(f"{self.out}/summary.json", json.dumps(summary, indent=1) + "\n")
+
+    def _attempts(self, batch: Batch) -> str:
+        return f"{self._root}/attempts/{batch.name}.json"
+
+
+def _read(name: str) -> list[Done]:
+    return [Done(**json.loads(line)) for line in read_text(name).splitlines()]

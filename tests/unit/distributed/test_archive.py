@@ -1,0 +1,123 @@
+"""An archive on a cluster of three nodes on this machine: whatever dies, nothing is lost and nothing stands there twice."""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ray = pytest.importorskip("ray")
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from speechxfer.distributed import transcribe_archive  # noqa: E402
+from speechxfer.errors import ClusterError  # noqa: E402
+from speechxfer.transcription import find_recordings, render  # noqa: E402
+from tests.unit.distributed.engines import Reader  # noqa: E402
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Return a cluster whose head does no work."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Return a directory of recordings, named by what becomes of them."""
+
+    def make(*names):
+        for name in names:
+            (tmp_path / "calls" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "calls" / name).write_text(f"this is {name}")
+        return find_recordings([str(tmp_path / "calls")])
+
+    return make
+
+
+def shards(out):
+    lines = [line for file in sorted((out / "_speechxfer/shards").iterdir()) for line in file.read_text().splitlines()]
+    return [json.loads(line)["audio"] for line in lines]
+
+
+def check_whole(out, recordings, failed=()):
+    """Compare with what a single machine writes; each input once, in order, and failures beside."""
+    good = [one for one in recordings if one.path.name not in failed]
+    for one, result in zip(good, Reader().transcribe_all(str(one.path) for one in good), strict=True):
+        written = json.loads((out / one.transcript("json")).read_text())
+        assert written == {**json.loads(render(result, "json")), "audio": str(one.path)}
+    assert shards(out) == [str(one.path) for one in good]
+    failures = [json.loads(line)["input"] for line in (out / "failures.jsonl").read_text().splitlines()]
+    assert sorted(Path(name).name for name in failures) == sorted(failed)
+
+
+def test_files_that_are_bad_and_files_that_end_their_worker_do_not_keep_the_others_from_it(cluster, archive, tmp_path):
+    recordings = archive(*(f"{number:02}.wav" for number in range(20)), "a/bad.wav", "a/07-poison.wav")
+    heard = []
+    summary = transcribe_archive(
+        recordings, str(tmp_path / "out"), Reader, cluster=cluster.address, batch_size=4, progress=lambda *one: heard.append(one)
+    )
+    check_whole(tmp_path / "out", recordings, {"bad.wav", "07-poison.wav"})
+    assert (summary.inputs, summary.failed, summary.done_before) == (22, 2, 0)
+    assert sum(count for count, _ in heard) == 22 and sum(seconds for _, seconds in heard) == 20
+    assert "ended its worker 2 times" in (tmp_path / "out/failures.jsonl").read_text()
+    (tmp_path / "calls/a/bad.wav").rename(tmp_path / "calls/a/good.wav")
+    later = transcribe_archive(archive("21.wav"), str(tmp_path / "out"), Reader, cluster=cluster.address, batch_size=4)
+    assert (later.inputs, later.failed, later.done_before) == (23, 1, 20)
+
+
+def test_a_node_that_dies_costs_nothing_but_its_work_in_flight(cluster, archive, tmp_path):
+    recordings = archive(*(f"{number:02}.wav" for number in range(24)))
+    doomed, killed = cluster.add_node(num_cpus=1), []
+
+    def kill_once(count, seconds):
+        if not killed:
+            killed.append(cluster.remove_node(doomed, allow_graceful=False))
+
+    make = functools.partial(Reader, 0.1)
+    transcribe_archive(
+        recordings, str(tmp_path / "out"), make, cluster=cluster.address, workers=3, batch_size=2, progress=kill_once
+    )
+    assert killed
+    check_whole(tmp_path / "out", recordings)
+
+
+def test_a_driver_that_is_killed_is_followed_by_one_that_goes_on(cluster, archive, tmp_path):
+    recordings = archive(*(f"{number:02}.wav" for number in range(16)))
+    out = tmp_path / "out"
+    program = (
+        "import functools, sys; from speechxfer.distributed import transcribe_archive;"
+        "from speechxfer.transcription import find_recordings; from tests.unit.distributed.engines import Reader;"
+        "transcribe_archive(find_recordings([sys.argv[1]]), sys.argv[2], functools.partial(Reader, 0.3),"
+        " cluster=sys.argv[3], batch_size=2)"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "calls"), str(out), cluster.address]
+    driver = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len([*out.glob("_speechxfer/done/*")]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    before = len([*out.glob("_speechxfer/done/*")])
+    assert 2 <= before < 8
+    summary = transcribe_archive(recordings, str(out), Reader, cluster=cluster.address, batch_size=2)
+    assert summary.done_before >= 2 * before
+    check_whole(out, recordings)
+
+
+def test_what_is_not_ready_is_said_before_work_begins(cluster, archive, tmp_path):
+    recordings = archive("1.wav")
+    with pytest.raises(ClusterError, match=r"node .*nowhere: no such model directory"):
+        transcribe_archive(recordings, str(tmp_path / "out"), Reader, cluster=cluster.address, model="nowhere")

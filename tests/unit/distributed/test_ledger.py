@@ -1,0 +1,68 @@
+"""The books of an archive: a batch counts once its marker stands; what is left without one is done again."""
+
+import json
+
+import pytest
+
+from speechxfer.data import list_files, read_text
+from speechxfer.distributed.ledger import Attempts, Batch, Done, Input, Ledger
+
+BATCH = Batch(3, (Input("calls/a.wav", "a.wav"), Input("calls/b.wav", "b.wav")))
+DONE = [Done("calls/a.wav", 2.5), Done("calls/b.wav", 0.0, "no such file")]
+
+
+@pytest.fixture(params=["disk", "memory"])
+def ledger(request, tmp_path, memory):
+    return Ledger(str(tmp_path / "out") if request.param == "disk" else "memory://bucket/out/")
+
+
+def test_what_is_committed_is_known_to_whoever_opens_the_books(ledger):
+    assert ledger.open() == {} and ledger.find(BATCH) is None
+    ledger.commit(BATCH, {"a.wav.json": "{}\n"}, ["{}\n"], DONE)
+    assert read_text(f"{ledger.out}/a.wav.json") == "{}\n"
+    assert Ledger(ledger.out).open() == {one.path: one for one in DONE}
+    assert ledger.find(BATCH) == DONE
+
+
+def test_a_shard_without_its_marker_does_not_count(ledger, monkeypatch):
+    ledger.open()
+    wrote = []
+
+    def dies_before_the_marker(name, text):
+        if "/done/" in name:
+            raise KeyboardInterrupt
+        wrote.append(name)
+        original(name, text)
+
+    from speechxfer.distributed import ledger as module
+
+    original = module.write_whole
+    monkeypatch.setattr(module, "write_whole", dies_before_the_marker)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.commit(BATCH, {"a.wav.json": "{}\n"}, ["{}\n"], DONE)
+    monkeypatch.undo()
+    assert any("/shards/" in name for name in wrote)
+    assert ledger.open() == {}
+    assert not any("/shards/" in name for name in list_files(ledger.out))
+
+
+def test_a_batch_is_named_by_its_inputs_in_the_order_of_the_archive():
+    names = [Batch(number, BATCH.inputs).name for number in (2, 10, 100)]
+    assert names == sorted(names)
+    assert Batch(3, BATCH.inputs[:1]).name != BATCH.name
+    assert Batch.from_row(BATCH.to_row()) == BATCH
+
+
+def test_who_ends_a_worker_is_counted(ledger):
+    ledger.open()
+    assert ledger.begin(BATCH) == Attempts(0)
+    assert ledger.begin(BATCH) == Attempts(1), "nobody is suspected while all were at work"
+    for strike in (1, 2):
+        ledger.note(BATCH, Attempts(2, 1, {"calls/b.wav": strike - 1} if strike > 1 else {}))
+        assert ledger.begin(BATCH).strikes == {"calls/b.wav": strike}
+
+
+def test_the_end_is_written_down(ledger):
+    ledger.close(DONE[1:], {"inputs": 2})
+    assert json.loads(read_text(f"{ledger.out}/failures.jsonl")) == {"input": "calls/b.wav", "error": "no such file"}
+    assert json.loads(read_text(f"{ledger.out}/summary.json")) == {"inputs": 2}
