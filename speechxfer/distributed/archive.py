@@ -33,7 +33,7 @@ class Summary:
     device_seconds
         That this run took its workers' devices for, without the time until they were ready.
     startup_seconds, seconds
-        Of this run: until its first batch was done, and altogether.
+        Of this run: until a worker was ready, and altogether.
     """
 
     inputs: int
@@ -68,7 +68,8 @@ def transcribe_archive(
     make_engine
         Loads what transcribes, on each worker.
     output_format
-        Of the file for each recording, see `speechxfer.transcription.render`.
+        Of the file for each recording, see `speechxfer.transcription.render`; with `jsonl` there are shards of many recordings
+        and nothing else.
     cluster
         See `connect`.
     model
@@ -92,17 +93,17 @@ def transcribe_archive(
     StorageError
         If `out` cannot be written.
     """
-    begin = time.monotonic()
+    begin = time.time()
     ledger = Ledger(out)
     known = ledger.open()
     wanted = [Input(str(one.path), str(one.place)) for one in recordings]
     left = [one for one in enumerate(wanted) if (done := known.get(one[1].path)) is None or done.error]
     connect(cluster)
     check_nodes(model)
-    device_seconds, first = 0.0, begin
+    device_seconds, ready = 0.0, time.time()
     batches = [*_batches(left, batch_size)]
     for row in _done_by_workers(Job(make_engine, out, output_format), batches, workers or device_count()) if batches else ():
-        first = time.monotonic() if first == begin else first
+        ready = min(ready, row["begun"]) if device_seconds else row["begun"]
         device_seconds += row["device_seconds"]
         if progress:
             progress(row["inputs"], row["seconds"])
@@ -115,8 +116,8 @@ def transcribe_archive(
         done_before=len(wanted) - len(left),
         audio_hours=round(sum(one.seconds for one in results.values()) / 3600, 4),
         device_seconds=round(device_seconds, 2),
-        startup_seconds=round(first - begin, 2),
-        seconds=round(time.monotonic() - begin, 2),
+        startup_seconds=round(ready - begin, 2),
+        seconds=round(time.time() - begin, 2),
     )
     ledger.close(failures, asdict(summary))
     return summary

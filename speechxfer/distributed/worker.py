@@ -19,6 +19,7 @@ from speechxfer.errors import AudioError
 from speechxfer.transcript import Transcript
 from speechxfer.transcription import render
 
+SHARDS_ONLY = "jsonl"
 _STRIKES = 2
 
 
@@ -40,7 +41,7 @@ class Job:
     out
         Directory or URL for the transcripts.
     output_format
-        Of the file for each input; shards are JSON lines.
+        Of the file for each input; shards are JSON lines, and with `jsonl` there is nothing else.
     """
 
     make_engine: Callable[[], Engine]
@@ -66,7 +67,7 @@ class ArchiveWorker:
 
     def __call__(self, row: Mapping[str, str]) -> dict[str, Any]:
         """Do one batch, unless it is done already."""
-        batch, begin = Batch.from_row(row), time.monotonic()
+        batch, begin = Batch.from_row(row), time.time()
         done = self._ledger.find(batch)
         if done is None:
             done = self._do(batch)
@@ -76,7 +77,8 @@ class ArchiveWorker:
                 self._seconds.inc(sum(one.seconds for one in done))
         audio = sum(one.seconds for one in done)
         failed = sum(one.error is not None for one in done)
-        return {"inputs": len(done), "failed": failed, "seconds": audio, "device_seconds": time.monotonic() - begin}
+        spent = time.time() - begin
+        return {"inputs": len(done), "failed": failed, "seconds": audio, "device_seconds": spent, "begun": begin}
 
     def _do(self, batch: Batch) -> list[Done]:
         attempts = self._ledger.begin(batch)
@@ -88,7 +90,8 @@ class ArchiveWorker:
                 done.append(Done(one.path, 0.0, str(result)))
                 continue
             result = replace(result, audio=one.path)
-            transcripts[f"{one.place}.{self._job.output_format}"] = render(result, self._job.output_format)
+            if self._job.output_format != SHARDS_ONLY:
+                transcripts[f"{one.place}.{self._job.output_format}"] = render(result, self._job.output_format)
             lines.append(render(result, "jsonl"))
             done.append(Done(one.path, result.duration, "; ".join(result.problems) or None))
         self._ledger.commit(batch, transcripts, lines, done)

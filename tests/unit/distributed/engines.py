@@ -17,9 +17,10 @@ class Reader:
     def transcribe_all(self, recordings):
         for path in recordings:
             time.sleep(self._seconds)
-            if "poison" in path:
+            name = Path(path).name
+            if "poison" in name:
                 os._exit(1)
-            if "bad" in path:
+            if "bad" in name:
                 yield AudioError(f"{path}: cannot be read")
             else:
                 yield Transcript("", 1.0, (Segment(Path(path).read_text(), 0.0, 1.0, 0.9),))

@@ -1,0 +1,211 @@
+"""What Ray costs and what it bears: the same engine with it and without, markers at speed, and deaths at random moments.
+
+    python scripts/benchmarks/distributed.py [--part overhead|schedule|faults] [--quick]
+
+Overhead: half an hour of calls, transcribed by the embedded model on all cores, by `Transcriber` and by a local cluster with one
+worker, in turns; the time until the worker is ready is printed apart. Schedule: inputs through an engine that does nothing, with
+done-markers. Faults: on three nodes a worker, a node or the driver is killed at a random moment, the work is begun again, and
+the result compared with that of a single machine. The last line printed is one JSON object; the exit code is 1 if a bar is missed.
+"""
+
+import argparse
+import functools
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from speechxfer import Transcriber
+from speechxfer.data import AudioSource
+from speechxfer.distributed import transcribe_archive
+from speechxfer.transcript import Segment, Transcript
+from speechxfer.transcription import Recording, find_recordings, render
+
+CALL = Path(str(files("speechxfer"))) / "assets" / "demo" / "call.flac"
+OVERHEAD_PERCENT, SCHEDULED_PER_SECOND = 10.0, 1000.0
+KILLS = ("worker", "node", "driver")
+
+
+class Idle:
+    """Does nothing with what it is given."""
+
+    def transcribe_all(self, recordings: Iterable[AudioSource]) -> Iterator[Transcript]:
+        """Say that each was empty."""
+        return (Transcript("", 1 / 16_000) for _ in recordings)
+
+
+class Slow:
+    """Takes its time, and gives a text that names what it was given."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def transcribe_all(self, recordings: Iterable[AudioSource]) -> Iterator[Transcript]:
+        """Say what each is called."""
+        for name in recordings:
+            time.sleep(self._seconds)
+            yield Transcript("", 1.0, (Segment(f"this is {name}", 0.0, 1.0, 1.0),))
+
+
+def overhead(calls: int, rounds: int, work: Path) -> dict[str, float]:
+    """Transcribe the same calls with Ray and without."""
+    for number in range(calls):
+        shutil.copy(CALL, work / f"{number:03}.flac")
+    recordings = find_recordings([str(work)])
+    plain, ray = [], []
+    for turn in range(rounds):
+        plain.append(apart(plainly, recordings))
+        out = str(work.parent / f"out-{turn}")
+        ray.append(apart(with_ray, recordings, out, functools.partial(Transcriber, "tiny")))
+        print(
+            f"plain {plain[-1]['seconds']:.1f} s; Ray {ray[-1]['seconds']:.1f} s, ready after {ray[-1]['ready']:.1f} s",
+            flush=True,
+        )
+    best = {"plain": min(one["seconds"] for one in plain), "ray": min(one["seconds"] for one in ray)}
+    return {
+        "audio_minutes": plain[0]["audio"] / 60,
+        "overhead_percent": round(100 * (best["ray"] / best["plain"] - 1), 2),
+        "startup_seconds": min(one["ready"] for one in ray),
+    }
+
+
+def apart(measure: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
+    """Measure in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, arguments)
+
+
+def plainly(recordings: list[Recording]) -> dict[str, float]:
+    """Transcribe without Ray; the model is loaded before the clock runs."""
+    transcriber = Transcriber("tiny")
+    begin = time.time()
+    audio = sum(one.duration for one in transcriber.transcribe_all(recording.path for recording in recordings))  # type: ignore[union-attr]
+    return {"seconds": time.time() - begin, "audio": audio}
+
+
+def with_ray(recordings: list[Recording], out: str, engine: Callable[[], Any]) -> dict[str, float]:
+    """Transcribe with a local cluster; the clock runs from when its worker is ready."""
+    summary = transcribe_archive(recordings, out, engine, output_format="jsonl", workers=1, batch_size=8)
+    return {"seconds": summary.seconds - summary.startup_seconds, "ready": summary.startup_seconds, "failed": summary.failed}
+
+
+def schedule(count: int, work: Path) -> dict[str, float]:
+    """Pass inputs through an engine that does nothing."""
+    recordings = [Recording(f"{number}.wav", Path(f"{number}.wav")) for number in range(count)]
+    begin = time.time()
+    summary = transcribe_archive(recordings, str(work), Idle, output_format="jsonl", batch_size=500)
+    spent = time.time() - begin - summary.startup_seconds
+    return {"scheduled": count, "scheduled_per_second": round(count / spent, 1)}
+
+
+def faults(seeds: int, work: Path) -> dict[str, float]:
+    """Kill something at a random moment, begin again, and compare with what a single machine writes."""
+    from ray.cluster_utils import Cluster
+
+    lost = duplicated = different = 0
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
+    for seed in range(seeds):
+        chance, out = random.Random(seed), work / str(seed)
+        recordings = [Recording(f"{seed}/{number}.wav", Path(f"{number}.wav")) for number in range(40)]
+        kill = KILLS[seed % len(KILLS)]
+        driver = multiprocessing.get_context("spawn").Process(target=drive, args=(recordings, str(out), cluster.address))
+        driver.start()
+        wanted = chance.randrange(1, 9)
+        while driver.is_alive() and len([*out.glob("_speechxfer/done/*")]) < wanted:
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0, 0.5))
+        if kill == "driver" and driver.pid:
+            os.kill(driver.pid, signal.SIGKILL)
+        elif kill == "node":
+            cluster.remove_node(nodes.pop(), allow_graceful=False)
+            nodes.append(cluster.add_node(num_cpus=1))
+        else:
+            kill_a_worker()
+        driver.join()
+        again = multiprocessing.get_context("spawn").Process(target=drive, args=(recordings, str(out), cluster.address))
+        again.start()
+        again.join()
+        missing, twice, changed = compared(recordings, out)
+        print(
+            f"seed {seed}: {kill} killed after {wanted} batches; lost {missing}, twice {twice}, different {changed}", flush=True
+        )
+        lost, duplicated, different = lost + missing, duplicated + twice, different + changed
+    cluster.shutdown()
+    return {"fault_runs": seeds, "lost": lost, "duplicated": duplicated, "different": different}
+
+
+def drive(recordings: list[Recording], out: str, address: str) -> None:
+    """Be a driver."""
+    transcribe_archive(recordings, out, functools.partial(Slow, 0.05), cluster=address, batch_size=4)
+
+
+def kill_a_worker() -> None:
+    """Kill a process in which Ray runs an engine, if there is one."""
+    import psutil
+
+    for process in psutil.process_iter(["cmdline"]):
+        if any("MapWorker" in word for word in process.info["cmdline"] or []):
+            process.kill()
+            return
+
+
+def compared(recordings: list[Recording], out: Path) -> tuple[int, int, int]:
+    """Count inputs that are missing, stand there twice, or differ from a single machine's."""
+    lines = [line for shard in sorted(out.glob("_speechxfer/shards/*")) for line in shard.read_text().splitlines()]
+    expected = []
+    for one, result in zip(recordings, Slow(0).transcribe_all(str(one.path) for one in recordings), strict=True):
+        expected.append({**json.loads(render(result, "jsonl")), "audio": str(one.path)})
+    found = [json.loads(line) for line in lines]
+    names = [one["audio"] for one in found]
+    missing = sum(one["audio"] not in names for one in expected)
+    return missing, len(names) - len(set(names)), int(found != expected)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=("overhead", "schedule", "faults"))
+    parser.add_argument("--quick", action="store_true", help="4 minutes of calls once, 5,000 inputs, 3 deaths")
+    arguments = parser.parse_args()
+    calls, rounds, count, seeds = (2, 1, 5_000, 3) if arguments.quick else (16, 2, 100_000, 20)
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        parts = {
+            "overhead": lambda work: overhead(calls, rounds, work),
+            "schedule": lambda work: apart(schedule, count, work),
+            "faults": lambda work: faults(seeds, work),
+        }
+        for name in [arguments.part] if arguments.part else parts:
+            work = Path(directory) / name / "work"
+            work.mkdir(parents=True)
+            figures |= parts[name](work)
+    bars: dict[str, list[float | bool]] = {}
+    if "overhead_percent" in figures:
+        bars["overhead_percent"] = [
+            figures["overhead_percent"],
+            OVERHEAD_PERCENT,
+            figures["overhead_percent"] <= OVERHEAD_PERCENT,
+        ]
+    if "scheduled_per_second" in figures:
+        speed = figures["scheduled_per_second"]
+        bars["scheduled_per_second"] = [speed, SCHEDULED_PER_SECOND, speed >= SCHEDULED_PER_SECOND]
+    for name in ("lost", "duplicated", "different"):
+        if name in figures:
+            bars[name] = [figures[name], 0, figures[name] == 0]
+    print(json.dumps({"benchmark": "distributed", "figures": figures, "bars": bars}))
+    return 0 if all(met for *_, met in bars.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
