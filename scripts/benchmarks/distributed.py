@@ -4,8 +4,8 @@
 
 Overhead: half an hour of calls, transcribed by the embedded model on all cores, by `Transcriber` and by a local cluster with one
 worker, in turns; the time until the worker is ready is printed apart. Schedule: inputs through an engine that does nothing, with
-done-markers. Faults: on three nodes a worker, a node or the driver is killed at a random moment, the work is begun again, and
-the result compared with that of a single machine. The last line printed is one JSON object; the exit code is 1 if a bar is missed.
+done-markers. Faults: on three nodes a worker, a node or the driver is killed at a random moment, the work is begun again, and the
+result compared with that of a single machine. The last line is one JSON object; the exit code is 1 if a bar is missed.
 """
 
 import argparse
