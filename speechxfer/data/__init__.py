@@ -11,6 +11,7 @@ _PUBLIC = {
     "Manifest": "speechxfer.data.manifest",
     "SPOKEN_RATE": "speechxfer.data.synthesis",
     "STANDARD_COLUMNS": "speechxfer.data.manifest",
+    "StreamResampler": "speechxfer.data.stream",
     "Samples": "speechxfer.data.audio",
     "SpeechRequest": "speechxfer.data.synthesis",
     "TARGET_COLUMN": "speechxfer.data.check",
@@ -21,6 +22,10 @@ _PUBLIC = {
     "Vocabulary": "speechxfer.data.vocabulary",
     "Waveform": "speechxfer.data.utterance",
     "WaveformAugmenter": "speechxfer.data.augment",
+    "decode_alaw": "speechxfer.data.g711",
+    "decode_ulaw": "speechxfer.data.g711",
+    "encode_alaw": "speechxfer.data.g711",
+    "encode_ulaw": "speechxfer.data.g711",
     "check_sets": "speechxfer.data.check",
     "exists": "speechxfer.data.storage",
     "is_remote": "speechxfer.data.storage",
@@ -59,6 +64,10 @@ if TYPE_CHECKING:
     from speechxfer.data.check import check_sets as check_sets
     from speechxfer.data.check import refuse as refuse
     from speechxfer.data.check import sift_sets as sift_sets
+    from speechxfer.data.g711 import decode_alaw as decode_alaw
+    from speechxfer.data.g711 import decode_ulaw as decode_ulaw
+    from speechxfer.data.g711 import encode_alaw as encode_alaw
+    from speechxfer.data.g711 import encode_ulaw as encode_ulaw
     from speechxfer.data.manifest import STANDARD_COLUMNS as STANDARD_COLUMNS
     from speechxfer.data.manifest import Manifest as Manifest
     from speechxfer.data.manifest import parse_manifest as parse_manifest
@@ -73,6 +82,7 @@ if TYPE_CHECKING:
     from speechxfer.data.storage import remove as remove
     from speechxfer.data.storage import write_whole as write_whole
     from speechxfer.data.stream import AudioSource as AudioSource
+    from speechxfer.data.stream import StreamResampler as StreamResampler
     from speechxfer.data.stream import source_name as source_name
     from speechxfer.data.stream import stream_audio as stream_audio
     from speechxfer.data.synthesis import SPOKEN_RATE as SPOKEN_RATE
