@@ -6,8 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "Answer": "speechxfer.transcription.recogniser",
+    "Answering": "speechxfer.transcription.recogniser",
     "FORMATS": "speechxfer.transcription.writers",
+    "OVERLAP_SECONDS": "speechxfer.transcription.segments",
+    "Recogniser": "speechxfer.transcription.recogniser",
     "Recording": "speechxfer.transcription.files",
+    "SegmentMaker": "speechxfer.transcription.recogniser",
+    "Segmenter": "speechxfer.transcription.segments",
+    "Stretch": "speechxfer.transcription.segments",
     "Transcriber": "speechxfer.transcription.engine",
     "find_recordings": "speechxfer.transcription.files",
     "render": "speechxfer.transcription.writers",
@@ -19,6 +26,13 @@ if TYPE_CHECKING:
     from speechxfer.transcription.engine import Transcriber as Transcriber
     from speechxfer.transcription.files import Recording as Recording
     from speechxfer.transcription.files import find_recordings as find_recordings
+    from speechxfer.transcription.recogniser import Answer as Answer
+    from speechxfer.transcription.recogniser import Answering as Answering
+    from speechxfer.transcription.recogniser import Recogniser as Recogniser
+    from speechxfer.transcription.recogniser import SegmentMaker as SegmentMaker
+    from speechxfer.transcription.segments import OVERLAP_SECONDS as OVERLAP_SECONDS
+    from speechxfer.transcription.segments import Segmenter as Segmenter
+    from speechxfer.transcription.segments import Stretch as Stretch
     from speechxfer.transcription.writers import FORMATS as FORMATS
     from speechxfer.transcription.writers import render as render
 

@@ -12,33 +12,20 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor
 
-from speechxfer.data import VAD_RATE, AudioSource, Utterance, Waveform, source_name
-from speechxfer.decoding import (
-    Decoder,
-    calibrate_segment,
-    classify,
-    ctc_log_probs,
-    join_overlapping,
-    join_written,
-    make_decoder,
-    write,
-    writing_options,
-)
+from speechxfer.data import AudioSource, source_name
 from speechxfer.errors import AudioError, ModelError
-from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SpeechModel, for_inference, load_model, suitable_batch_seconds
+from speechxfer.models import SpeechModel
 from speechxfer.transcript import Segment, Transcript
-from speechxfer.transcription.alignment import Piece, align_lines
+from speechxfer.transcription.alignment import align_lines
 from speechxfer.transcription.reading import Ending, read_stretches
-from speechxfer.transcription.segments import OVERLAP_SECONDS, Stretch
+from speechxfer.transcription.recogniser import Answer, Answering, Recogniser, SegmentMaker
+from speechxfer.transcription.segments import Stretch
 
 _LOAD_SECONDS = 240.0  # of speech that is read before it is sorted by length and decoded
+_STREAMED_LOAD_SECONDS = 20.0  # the same where somebody waits for the first segments
 Made = TypeVar("Made")
 _Event = tuple[AudioSource, Stretch | Ending]
-_Answer = Tensor | Segment
-"""Of a stretch: log-probabilities `[frames, vocabulary]`, probabilities `[labels]`, or what a decoder wrote."""
 
 
 class Transcriber:
@@ -47,7 +34,7 @@ class Transcriber:
     Parameters
     ----------
     model
-        Loaded, or its directory.
+        Loaded, its directory, or what answers for it already; then device, precision and batches are its own.
     device, precision
         `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     batch_seconds
@@ -73,7 +60,7 @@ class Transcriber:
 
     def __init__(
         self,
-        model: SpeechModel | str | Path,
+        model: SpeechModel | str | Path | Answering,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -84,16 +71,10 @@ class Transcriber:
         language_model: str | Path | None = None,
         prompt: str = "",
     ) -> None:
-        self.model = model if isinstance(model, SpeechModel) else load_model(model)
-        self._split, self._precision = for_inference(self.model, device, precision)
-        batch_seconds = batch_seconds or suitable_batch_seconds(self._split.device)
-        self._source = FeatureSource(self._split, self.model.frontend, None, self._precision, batch_seconds=batch_seconds)
-        self._decode: Decoder | None = None
-        self._writing: dict[str, Any] = {}
-        if self.model.tokens:
-            self._writing = writing_options(hotwords, language_model, prompt)
-        elif self.model.vocabulary or hotwords or language_model or prompt:
-            self._decode = make_decoder(self.model.vocabulary, hotwords, language_model, prompt)
+        is_loaded = not isinstance(model, SpeechModel | str | Path)
+        self._recogniser = model if is_loaded else Recogniser(model, device, precision, batch_seconds)
+        self.model = self._recogniser.model
+        self._maker = SegmentMaker(self.model, self._recogniser.frame_seconds, hotwords, language_model, prompt)
         self._channels = channels
         self._roles = tuple(roles)
 
@@ -119,6 +100,34 @@ class Transcriber:
         if isinstance(result, AudioError):
             raise result
         return result
+
+    def stream(self, audio: AudioSource) -> Iterator[Segment]:
+        """Transcribe one recording, segment by segment, while it is read.
+
+        Parameters
+        ----------
+        audio
+            As for `transcribe`.
+
+        Yields
+        ------
+        Segment
+            Of each channel in order of time.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read, after the segments before that.
+        """
+        gathered = _Gathered(self._segment)
+        for _, event, answer in self._answered([audio], load_seconds=_STREAMED_LOAD_SECONDS):
+            if isinstance(event, Stretch):
+                gathered.add(event, answer)
+                yield from gathered.made()
+            else:
+                yield from gathered.finish()
+                if event.problem:
+                    raise event.problem
 
     def align(self, audio: AudioSource, text: str) -> Transcript:
         """Find when each word of a text was said; recordings of any length.
@@ -147,14 +156,14 @@ class Transcriber:
         """
         if not self.model.vocabulary:
             raise ModelError("aligning needs a model that writes text (CTC)")
-        gathered = _Gathered(self._piece)
+        gathered = _Gathered(self._maker.piece)
         for _, event, answer in self._answered([audio]):
             if isinstance(event, Stretch):
                 gathered.add(event, answer)
             elif event.problem:
                 raise event.problem
             else:
-                speech, seconds = gathered.finish(), self._split.frame_seconds
+                speech, seconds = gathered.finish(), self._recogniser.frame_seconds
                 segments = align_lines(speech, text.splitlines(), self.model.vocabulary, self.model.normaliser, seconds)
                 return Transcript(source_name(audio), event.seconds, tuple(segments), event.notes)
         raise AssertionError("a recording ends")
@@ -189,16 +198,19 @@ class Transcriber:
                 yield Transcript(source_name(recording), event.seconds, segments, event.notes, problems)
 
     def _answered(
-        self, recordings: Iterable[AudioSource], progress: Callable[[float], None] | None = None
-    ) -> Iterator[tuple[AudioSource, Stretch | Ending, _Answer]]:
+        self,
+        recordings: Iterable[AudioSource],
+        progress: Callable[[float], None] | None = None,
+        load_seconds: float | None = None,
+    ) -> Iterator[tuple[AudioSource, Stretch | Ending, Answer]]:
         """Give what is found in the recordings, in order, and with each stretch what the model says of it."""
         events, nothing = self._events(recordings), torch.zeros(0)
         with ThreadPoolExecutor(1) as pool:
-            load = pool.submit(_take, events)
+            load = pool.submit(_take, events, load_seconds or _LOAD_SECONDS)
             while under_way := load.result():
-                load = pool.submit(_take, events)
+                load = pool.submit(_take, events, load_seconds or _LOAD_SECONDS)
                 stretches = [event for _, event in under_way if isinstance(event, Stretch)]
-                answers = iter(self._recognise(stretches))
+                answers = iter(self._recogniser.answers(stretches, self._maker.writing))
                 for recording, event in under_way:
                     yield recording, event, next(answers) if isinstance(event, Stretch) else nothing
                 if progress:
@@ -210,38 +222,11 @@ class Transcriber:
             found = read_stretches(recording, self._channels, longest, find_speech=self.model.writes)
             yield from ((recording, event) for event in found)
 
-    def _recognise(self, stretches: Sequence[Stretch]) -> Sequence[_Answer]:
-        if not stretches:
-            return []
-        items = [
-            Item(Utterance(str(number), Waveform(stretch.samples, VAD_RATE)), stretch.seconds)
-            for number, stretch in enumerate(stretches)
-        ]
-        features = self._source.features(items)
-        if self.model.vocabulary:
-            return ctc_log_probs(self._split, features, self._precision)
-        if self.model.tokens:
-            return write(self._split, features, self.model.tokens, self._precision, times=True, **self._writing)
-        return [*classify(self._split, features, self._precision)]
-
-    def _piece(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Piece:
-        """Join stretches that overlap."""
-        return Piece(stretches[0].start, join_overlapping(answers, round(OVERLAP_SECONDS / self._split.frame_seconds)))
-
     def _segment(self, stretches: Sequence[Stretch], answers: Sequence[Any]) -> Segment:
-        first, last = stretches[0], stretches[-1]
-        if self.model.writes:
-            if self._decode:
-                heard = self._decode(self._piece(stretches, answers).log_probs, self._split.frame_seconds)
-            else:
-                heard = join_written(answers, [stretch.start - first.start for stretch in stretches], OVERLAP_SECONDS)
-            segment = calibrate_segment(heard, self.model.calibration).later(first.start)
-        else:
-            confidence, number = answers[0].max(dim=-1)
-            segment = Segment(self.model.labels[int(number)], round(first.start, 3), 0.0, float(confidence))
-        role = self._roles[first.channel] if first.channel < len(self._roles) else None
-        channel = None if self._channels == "mix" else first.channel
-        return replace(segment, end=round(last.start + last.seconds, 3), channel=channel, role=role)
+        number = stretches[0].channel
+        role = self._roles[number] if number < len(self._roles) else None
+        channel = None if self._channels == "mix" else number
+        return replace(self._maker.segment(stretches, answers), channel=channel, role=role)
 
 
 class _Gathered(Generic[Made]):
@@ -250,18 +235,23 @@ class _Gathered(Generic[Made]):
     def __init__(self, make: Callable[[Sequence[Stretch], Sequence[Any]], Made]) -> None:
         self._make = make
         self._made: list[Made] = []
-        self._open: dict[int, list[tuple[Stretch, _Answer]]] = {}  # per channel, what the next stretch may continue
+        self._open: dict[int, list[tuple[Stretch, Answer]]] = {}  # per channel, what the next stretch may continue
 
-    def add(self, stretch: Stretch, answer: _Answer) -> None:
+    def add(self, stretch: Stretch, answer: Answer) -> None:
         if not stretch.continues:
             self._close(stretch.channel)
         self._open.setdefault(stretch.channel, []).append((stretch, answer))
 
-    def finish(self) -> list[Made]:
-        for channel in [*self._open]:
-            self._close(channel)
+    def made(self) -> list[Made]:
+        """Give what nothing to come can change."""
         made, self._made = self._made, []
         return made
+
+    def finish(self) -> list[Made]:
+        """Give the rest."""
+        for channel in [*self._open]:
+            self._close(channel)
+        return self.made()
 
     def _close(self, channel: int) -> None:
         if parts := self._open.pop(channel, None):
@@ -269,13 +259,13 @@ class _Gathered(Generic[Made]):
             self._made.append(self._make(stretches, answers))
 
 
-def _take(events: Iterator[_Event]) -> list[_Event]:
-    """Take events up to some minutes of speech."""
+def _take(events: Iterator[_Event], load_seconds: float) -> list[_Event]:
+    """Take events up to so much speech."""
     taken: list[_Event] = []
     seconds = 0.0
     for event in events:
         taken.append(event)
         seconds += event[1].seconds if isinstance(event[1], Stretch) else 0
-        if seconds >= _LOAD_SECONDS:
+        if seconds >= load_seconds:
             break
     return taken

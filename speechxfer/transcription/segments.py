@@ -43,12 +43,15 @@ class Stretch:
         float32 `[num_samples]` at 16 kHz.
     continues
         Whether its first `OVERLAP_SECONDS` are the last of the stretch before it.
+    continued
+        Whether its last are the first of the one after it.
     """
 
     channel: int
     start: float
     samples: Samples
     continues: bool = False
+    continued: bool = False
 
     @property
     def seconds(self) -> float:
@@ -94,6 +97,13 @@ class Segmenter:
         """Give the rest."""
         yield from self._take(is_end=True)
 
+    def under_way(self) -> Stretch | None:
+        """Give what is known by now of the stretch that comes next; None while nobody speaks."""
+        runs = _runs(self._speech, self._continues)
+        if not self._continues and sum(end - begin for begin, end in runs) < _MIN_SPOKEN:
+            return None
+        return self._stretch(0, len(self._speech))
+
     def _take(self, *, is_end: bool) -> Iterator[Stretch]:
         known = len(self._speech)
         runs = _runs(self._speech, self._continues)
@@ -106,7 +116,7 @@ class Segmenter:
             before = 0 if self._continues else min(_CONTEXT, first, (self._forgotten + first - self._spoken) // 2)
             start = first - before
             if last - first > self._longest:
-                yield self._stretch(start, first + self._longest)
+                yield self._stretch(start, first + self._longest, continued=True)
                 self._continues = True
                 self._forget(first + self._longest - _OVERLAP)
                 yield from self._take(is_end=is_end)
@@ -121,10 +131,10 @@ class Segmenter:
             self._continues, done = False, last
         self._forget(max(done, known - _PAUSE - _CONTEXT - _MIN_SPEECH))
 
-    def _stretch(self, first: int, last: int) -> Stretch:
+    def _stretch(self, first: int, last: int, *, continued: bool = False) -> Stretch:
         start = (self._forgotten + first) * _FRAME_SECONDS
         samples = self._samples[first * VAD_FRAME : last * VAD_FRAME]
-        return Stretch(self._channel, start, samples, self._continues)
+        return Stretch(self._channel, start, samples, self._continues, continued)
 
     def _forget(self, frames: int) -> None:
         self._forgotten += frames

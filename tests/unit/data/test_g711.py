@@ -32,7 +32,7 @@ def test_every_sample_gets_the_code_of_its_interval(law):
     decisions = decision_values(*table)
     codes = encode(EVERY_SAMPLE)
     for sample, code in zip(EVERY_SAMPLE.tolist(), codes.tolist(), strict=True):
-        # The character signals of the tables: bit 8 is the sign, the rest the number, inverted (µ-law) or every second bit (A-law).
+        # The character signals of the tables: bit 8 is the sign, the rest the number; inverted, all or every second bit.
         number = (code ^ zero) & 0x7F
         assert bool((code ^ zero) & 0x80) == (sample < 0)
         assert decisions[number] <= abs(sample) and (abs(sample) <= decisions[number + 1] or number == 127)

@@ -1,0 +1,153 @@
+"""Batcher: one model for all calls and files; stretches of speech from any thread in, answers out.
+
+What waits is answered in one batched forward. Finished stretches of calls come first, then those still being spoken, then files.
+All that the model computes runs on one thread, since a forward is not for two at once.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from speechxfer.transcription import Answer, Recogniser, Stretch
+
+Result = TypeVar("Result")
+
+
+class Urgency(IntEnum):
+    """Who waits for an answer; the lowest goes first."""
+
+    FINAL = 0
+    PARTIAL = 1
+    FILE = 2
+
+
+@dataclass(order=True)
+class _Job:
+    urgency: Urgency
+    number: int
+    work: Callable[..., Any] = field(compare=False)
+    stretch: Stretch | None = field(compare=False)  # None: work of another kind
+    future: Future[Any] = field(compare=False)
+
+
+class Batcher:
+    """Shares a model.
+
+    Parameters
+    ----------
+    recogniser
+        The model; from now on nobody else's.
+    wait_ms
+        How long a stretch may wait for company when nothing else is to be done.
+    max_waiting_seconds
+        Of speech: over this, nothing that may be left out is taken in.
+
+    Attributes
+    ----------
+    model
+        The model.
+    frame_seconds
+        Time between two frames of an answer.
+    """
+
+    def __init__(self, recogniser: Recogniser, *, wait_ms: float = 10.0, max_waiting_seconds: float = 60.0) -> None:
+        self.model = recogniser.model
+        self.frame_seconds = recogniser.frame_seconds
+        self._recogniser = recogniser
+        self._wait_seconds = wait_ms / 1000
+        self._max_waiting = max_waiting_seconds
+        self._changed = threading.Condition()
+        self._jobs: list[_Job] = []
+        self._number = 0
+        self._waiting = 0.0
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="speechxfer-model", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_seconds(self) -> float:
+        """Speech that waits for the model."""
+        return self._waiting
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether so much waits that nothing should be asked for that may be left out."""
+        return self._waiting > self._max_waiting
+
+    def submit(self, stretch: Stretch, make: Callable[[Answer], Result], urgency: Urgency) -> Future[Result]:
+        """Ask for what `make`, called on the model's thread, makes of the answer to a stretch."""
+        return self._add(urgency, make, stretch)
+
+    def call(self, work: Callable[[], Result]) -> Future[Result]:
+        """Run something on the model's thread, in the order of the calls."""
+        return self._add(Urgency.FINAL, work, None)
+
+    def answers(self, stretches: Sequence[Stretch]) -> Sequence[Answer]:
+        """Give the model's answer to each stretch, whenever nobody more urgent waits: what a `Transcriber` asks for."""
+        return [future.result() for future in [self.submit(one, lambda answer: answer, Urgency.FILE) for one in stretches]]
+
+    def close(self) -> None:
+        """Answer what waits, then stop."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _add(self, urgency: Urgency, work: Callable[..., Any], stretch: Stretch | None) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the batcher is closed")
+            heapq.heappush(self._jobs, _Job(urgency, self._number, work, stretch, future))
+            self._number += 1
+            self._waiting += stretch.seconds if stretch else 0.0
+            self._changed.notify_all()
+        return future
+
+    def _work(self) -> None:
+        while jobs := self._take():
+            jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+            batch = [(job, job.stretch) for job in jobs if job.stretch]
+            try:
+                answers = self._recogniser.answers([stretch for _, stretch in batch])
+            except Exception as error:  # it is the askers' to handle
+                for job, _ in batch:
+                    job.future.set_exception(error)
+            else:
+                for (job, _), answer in zip(batch, answers, strict=True):
+                    _settle(job.future, job.work, answer)
+            for job in jobs:
+                if not job.stretch:
+                    _settle(job.future, job.work)
+
+    def _take(self) -> list[_Job]:
+        """Wait for jobs, and a moment for their company; give the most urgent that fit into one batch. None: it is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._closed)
+            if self._waiting < self._recogniser.batch_seconds and not self._closed:
+                self._changed.wait_for(
+                    lambda: self._waiting >= self._recogniser.batch_seconds or self._closed, timeout=self._wait_seconds
+                )
+            taken: list[_Job] = []
+            seconds = 0.0
+            while self._jobs:
+                length = self._jobs[0].stretch.seconds if self._jobs[0].stretch else 0.0
+                if taken and seconds + length > self._recogniser.batch_seconds:
+                    break
+                taken.append(heapq.heappop(self._jobs))
+                seconds += length
+            self._waiting = max(0.0, self._waiting - seconds)
+            return taken
+
+
+def _settle(future: Future[Any], work: Callable[..., Any], *given: Any) -> None:
+    try:
+        future.set_result(work(*given))
+    except Exception as error:  # it is the asker's to handle
+        future.set_exception(error)
