@@ -12,14 +12,14 @@ from speechxfer.data import encode_ulaw
 from speechxfer.transcription import Recogniser
 
 DEMO = Path(speechxfer.__file__).parent / "assets" / "demo"
-SECONDS = 24
+SECONDS = 16
 CHANNELS = ("agent", "customer")
 PACKET = 160
 
 
 @pytest.fixture(scope="session")
 def call() -> dict[str, bytes]:
-    """Return the first 24 s of the call, µ-law, per channel."""
+    """Return the first 16 s of the call, µ-law, per channel."""
     samples, rate = soundfile.read(DEMO / "call.flac", dtype="int16", frames=SECONDS * 8_000)
     assert rate == 8_000
     return {name: encode_ulaw(np.ascontiguousarray(one)).tobytes() for name, one in zip(CHANNELS, samples.T, strict=True)}
