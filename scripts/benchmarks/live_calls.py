@@ -5,7 +5,7 @@
 A server is started as users start it (`speechxfer serve --model tiny`), on the loopback. Calls of two channels, the package's
 own, each from another point, are streamed to it as Twilio does: 20 ms of µ-law in base64, each channel, in real time. Latency is
 taken at the client: from sending the audio that a partial reaches up to, to its arrival. `dropped` are calls with an error and
-stretches of speech, as the file has them, with no final over their middle. Then many short sessions, for what they leave in memory.
+stretches of speech, as the file has them, with no final over their middle. Then many short sessions, for what they leave behind.
 There is no peer in this one: it is about time. The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 

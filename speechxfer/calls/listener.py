@@ -58,7 +58,7 @@ class Listener:
         self._activity = VoiceActivity()
         self._segmenter = Segmenter(0, _MAX_SECONDS)
         self._waiting = np.zeros(0, dtype=np.float32)
-        self._loudest = np.float32(0)
+        self._loudest = 0.0
         self._skipped = 0.0  # seconds of the call that were never heard
         self._hops = 0
 
@@ -89,7 +89,7 @@ class Listener:
         return [self._hop(samples[number * _HOP : (number + 1) * _HOP]) for number in range(count)]
 
     def _hop(self, samples: Samples) -> Hop:
-        self._loudest = max(self._loudest * np.float32(_FORGETTING), np.abs(samples).max())
+        self._loudest = max(self._loudest * _FORGETTING, float(np.abs(samples).max()))
         gain = np.clip(_LOUD / max(self._loudest, 1e-9), 1, _MAX_GAIN)
         speech = self._activity.push(samples * np.float32(gain))
         self._hops += 1

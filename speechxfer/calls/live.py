@@ -12,6 +12,8 @@ from speechxfer.calls.events import Event, Partial
 from speechxfer.calls.session import CallSession
 
 _MAX_UNREAD = 256  # events; beyond them `push` waits
+_GATHERED_SECONDS = 0.1  # of packets that follow each other go to a thread together: there are 50 a second in each channel
+_TOGETHER_SECONDS = 0.02  # what their timestamps may differ by
 
 
 class AsyncCallSession:
@@ -35,22 +37,36 @@ class AsyncCallSession:
         self._changed = asyncio.Condition()
         self._to_collect = False
         self._ended = False
+        width = 2 if options.get("encoding") == "pcm16" else 1
+        self._bytes_per_second = width * options.get("sampling_rate", 8_000)
+        self._gathered: dict[str, tuple[float | None, bytes]] = {}  # per channel, with the timestamp of its first sample
 
     async def push(self, channel: str, audio: bytes, timestamp: float | None = None) -> None:
         """Take what a channel delivered; see `CallSession.push`."""
-        await self._deliver(await asyncio.to_thread(self._session.push, channel, audio, timestamp))
+        start, before = self._gathered.get(channel, (timestamp, b""))
+        if not self._follows(start, before, timestamp):
+            await self._push_gathered(channel)
+            start, before = timestamp, b""
+        self._gathered[channel] = start, before + audio
+        if len(before + audio) >= _GATHERED_SECONDS * self._bytes_per_second:
+            await self._push_gathered(channel)
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._unread) <= _MAX_UNREAD or self._ended)
 
     async def dtmf(self, channel: str, digit: str, time: float) -> None:
         """Pass on that a key was pressed."""
+        await self._push_gathered(channel)
         await self._deliver(await asyncio.to_thread(self._session.dtmf, channel, digit, time))
 
     async def finish(self) -> None:
         """End the call; `events` ends when all that is left has been read."""
-        events = await asyncio.to_thread(self._session.finish)
-        self._ended = True
-        await self._deliver(events)
+        try:
+            for channel in [*self._gathered]:
+                await self._push_gathered(channel)
+        finally:
+            events = await asyncio.to_thread(self._session.finish)
+            self._ended = True
+            await self._deliver(events)
 
     async def events(self) -> AsyncIterator[Event]:
         """Give what becomes known, until the call has ended."""
@@ -67,6 +83,16 @@ class AsyncCallSession:
                 await self._deliver(await asyncio.to_thread(self._session.collect))
             elif self._ended and not self._unread:
                 return
+
+    def _follows(self, start: float | None, before: bytes, timestamp: float | None) -> bool:
+        if start is None or timestamp is None:
+            return timestamp is None
+        return abs(start + len(before) / self._bytes_per_second - timestamp) <= _TOGETHER_SECONDS
+
+    async def _push_gathered(self, channel: str) -> None:
+        if channel in self._gathered:
+            timestamp, audio = self._gathered.pop(channel)
+            await self._deliver(await asyncio.to_thread(self._session.push, channel, audio, timestamp))
 
     async def _deliver(self, events: list[Event]) -> None:
         async with self._changed:

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import json
+import math
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
@@ -96,8 +97,10 @@ class _Stream:
             while await self._take(session, await self._message(self._state.settings.body_seconds)):
                 pass
         finally:
-            await session.finish()
-            await teller
+            try:
+                await session.finish()
+            finally:
+                await teller
 
     async def _started(self) -> AsyncCallSession:
         message: dict[str, Any] = {}
@@ -159,6 +162,8 @@ class _Stream:
         try:
             payload = base64.b64decode(str(media["payload"]), validate=True)
             timestamp = float(media["timestamp"]) / 1000 if "timestamp" in media else None
+            if timestamp is not None and not 0 <= timestamp < math.inf:
+                raise ValueError("no time")
         except (KeyError, TypeError, ValueError, binascii.Error):
             raise _WrongError("media: expected a payload in base64 and a timestamp in milliseconds") from None
         self._state.metrics.audio.labels("call").inc(len(payload) / 8_000)

@@ -21,18 +21,20 @@ class Metrics:
     """
 
     def __init__(self, calls: Callable[[], float], waiting_seconds: Callable[[], float]) -> None:
-        self._registry = CollectorRegistry()
-        here = {"registry": self._registry}
-        self.requests = Counter("speechxfer_requests", "Answered requests.", ["method", "route", "status"], **here)
+        self._registry = here = CollectorRegistry()
+        self.requests = Counter("speechxfer_requests", "Answered requests.", ["method", "route", "status"], registry=here)
         self.seconds = Histogram(
-            "speechxfer_request_seconds", "Until the answer was complete.", ["route"], buckets=_SECONDS, **here
+            "speechxfer_request_seconds", "Until the answer was complete.", ["route"], buckets=_SECONDS, registry=here
         )
-        self.audio = Counter("speechxfer_audio_seconds", "Audio that was listened to.", ["source"], **here)
+        self.audio = Counter("speechxfer_audio_seconds", "Audio that was listened to.", ["source"], registry=here)
         self.partial_latency = Histogram(
-            "speechxfer_partial_latency_seconds", "From the arrival of audio to the partial of it.", buckets=_SECONDS, **here
+            "speechxfer_partial_latency_seconds",
+            "From the arrival of audio to the partial of it.",
+            buckets=_SECONDS,
+            registry=here,
         )
-        Gauge("speechxfer_calls", "Live calls.", **here).set_function(calls)
-        Gauge("speechxfer_waiting_seconds", "Speech that waits for a model.", **here).set_function(waiting_seconds)
+        Gauge("speechxfer_calls", "Live calls.", registry=here).set_function(calls)
+        Gauge("speechxfer_waiting_seconds", "Speech that waits for a model.", registry=here).set_function(waiting_seconds)
 
     def text(self) -> bytes:
         """Give all of them in Prometheus' format."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
 
+import torch
 import uvicorn
 
 from speechxfer.errors import SpeechxferError
@@ -37,6 +39,8 @@ def serve(settings: ServerSettings, host: str, port: int, listening: Callable[[s
     SpeechxferError
         If the address is taken, or a model cannot be loaded.
     """
+    # A core is left for the calls themselves: two threads that wait for each other in each layer would stop for any packet.
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - 1)))
     app = create_app(settings)
     try:
         bound = socket.create_server((host, port), reuse_port=False)

@@ -71,8 +71,11 @@ class Transcriber:
         language_model: str | Path | None = None,
         prompt: str = "",
     ) -> None:
-        is_loaded = not isinstance(model, SpeechModel | str | Path)
-        self._recogniser = model if is_loaded else Recogniser(model, device, precision, batch_seconds)
+        self._recogniser: Answering
+        if isinstance(model, SpeechModel | str | Path):
+            self._recogniser = Recogniser(model, device, precision, batch_seconds)
+        else:
+            self._recogniser = model
         self.model = self._recogniser.model
         self._maker = SegmentMaker(self.model, self._recogniser.frame_seconds, hotwords, language_model, prompt)
         self._channels = channels
