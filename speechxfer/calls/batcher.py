@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
 
-from speechxfer.transcription import Answer, Recogniser, Stretch
+from speechxfer.transcription import NOTHING_SPECIAL, Answer, Recogniser, Stretch, Writing
 
 Result = TypeVar("Result")
 
@@ -34,6 +34,7 @@ class _Job:
     work: Callable[..., Any] = field(compare=False)
     stretch: Stretch | None = field(compare=False)  # None: work of another kind
     future: Future[Any] = field(compare=False)
+    writing: Writing = field(compare=False, default=NOTHING_SPECIAL)
 
 
 class Batcher:
@@ -80,17 +81,20 @@ class Batcher:
         """Whether so much waits that nothing should be asked for that may be left out."""
         return self._waiting > self._max_waiting
 
-    def submit(self, stretch: Stretch, make: Callable[[Answer], Result], urgency: Urgency) -> Future[Result]:
-        """Ask for what `make`, called on the model's thread, makes of the answer to a stretch."""
-        return self._add(urgency, make, stretch)
+    def submit(
+        self, stretch: Stretch, make: Callable[[Answer], Result], urgency: Urgency, writing: Writing = NOTHING_SPECIAL
+    ) -> Future[Result]:
+        """Ask for what `make`, called on the model's thread, makes of the answer to a stretch; see `Recogniser.answers`."""
+        return self._add(urgency, make, stretch, writing)
 
     def call(self, work: Callable[[], Result]) -> Future[Result]:
         """Run something on the model's thread, in the order of the calls."""
         return self._add(Urgency.FINAL, work, None)
 
-    def answers(self, stretches: Sequence[Stretch]) -> Sequence[Answer]:
+    def answers(self, stretches: Sequence[Stretch], writing: Writing = NOTHING_SPECIAL) -> Sequence[Answer]:
         """Give the model's answer to each stretch, whenever nobody more urgent waits: what a `Transcriber` asks for."""
-        return [future.result() for future in [self.submit(one, lambda answer: answer, Urgency.FILE) for one in stretches]]
+        asked = [self.submit(one, lambda answer: answer, Urgency.FILE, writing) for one in stretches]
+        return [future.result() for future in asked]
 
     def close(self) -> None:
         """Answer what waits, then stop."""
@@ -99,12 +103,14 @@ class Batcher:
             self._changed.notify_all()
         self._thread.join()
 
-    def _add(self, urgency: Urgency, work: Callable[..., Any], stretch: Stretch | None) -> Future[Any]:
+    def _add(
+        self, urgency: Urgency, work: Callable[..., Any], stretch: Stretch | None, writing: Writing = NOTHING_SPECIAL
+    ) -> Future[Any]:
         future: Future[Any] = Future()
         with self._changed:
             if self._closed:
                 raise RuntimeError("the batcher is closed")
-            heapq.heappush(self._jobs, _Job(urgency, self._number, work, stretch, future))
+            heapq.heappush(self._jobs, _Job(urgency, self._number, work, stretch, future, writing))
             self._number += 1
             self._waiting += stretch.seconds if stretch else 0.0
             self._changed.notify_all()
@@ -113,18 +119,21 @@ class Batcher:
     def _work(self) -> None:
         while jobs := self._take():
             jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-            batch = [(job, job.stretch) for job in jobs if job.stretch]
-            try:
-                answers = self._recogniser.answers([stretch for _, stretch in batch])
-            except Exception as error:  # it is the askers' to handle
-                for job, _ in batch:
-                    job.future.set_exception(error)
-            else:
-                for (job, _), answer in zip(batch, answers, strict=True):
-                    _settle(job.future, job.work, answer)
+            for writing in {id(job.writing): job.writing for job in jobs}.values():
+                self._answer([job for job in jobs if job.writing is writing and job.stretch], writing)
             for job in jobs:
                 if not job.stretch:
                     _settle(job.future, job.work)
+
+    def _answer(self, jobs: Sequence[_Job], writing: Writing) -> None:
+        try:
+            answers = self._recogniser.answers([job.stretch for job in jobs if job.stretch], writing)
+        except Exception as error:  # it is the askers' to handle
+            for job in jobs:
+                job.future.set_exception(error)
+        else:
+            for job, answer in zip(jobs, answers, strict=True):
+                _settle(job.future, job.work, answer)
 
     def _take(self) -> list[_Job]:
         """Wait for jobs, and a moment for their company; give the most urgent that fit into one batch. None: it is over."""

@@ -251,7 +251,9 @@ class CallSession:
 
     def _submit(self, stretch: Stretch, urgency: Urgency) -> Future[Segment]:
         assert self._batcher
-        future = self._batcher.submit(stretch, lambda answer: self._maker.segment([stretch], [answer]), urgency)
+        future = self._batcher.submit(
+            stretch, lambda answer: self._maker.segment([stretch], [answer]), urgency, self._maker.writing
+        )
         self._announce(future)
         return future
 

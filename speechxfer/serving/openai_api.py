@@ -1,7 +1,7 @@
 """OpenAI's transcription API: an upload in; text, subtitles, JSON or a stream of events out.
 
 Own additions, which OpenAI's clients send by `extra_body`: `channels` (`mix` or `split`), `hotwords` (lines). The field `prompt`
-names terms too, parted by commas: what OpenAI's models take from it, a CTC model can only listen for. `language` and
+is handed to a model with a decoder; of a CTC model's it names terms to listen for, parted by commas. `language` and
 `temperature` are checked and otherwise without effect: a model has its language, and the likeliest words are given.
 """
 
@@ -117,7 +117,7 @@ class _Asked:
         if self.streams and self.format not in ("json", "text"):
             raise ApiError(400, f"stream needs response_format json or text, and it is {self.format}", "response_format")
         self._channels = form.choice("channels", ("mix", "split"))
-        self._prompted = _terms(form.text("prompt").replace(",", "\n"))
+        self._prompt = form.text("prompt")
         self._hotwords = [line for line in form.text("hotwords").splitlines() if line.strip()]
         if len(self._hotwords) > _MAX_TERMS or any(len(line) > _MAX_TERM_LETTERS for line in self._hotwords):
             what = f"expected at most {_MAX_TERMS} lines of {_MAX_TERM_LETTERS} letters"
@@ -135,10 +135,15 @@ class _Asked:
         vocabulary = batcher.model.vocabulary
         asked = [*dict.fromkeys([*always, *self._hotwords])]
         known = {" ".join(re.split("=>|\t", line)[0].split()) for line in asked}
-        prompted = [term for term in self._prompted if vocabulary and not vocabulary.unknown([term]) and term not in known]
+        prompted = [
+            term
+            for term in _terms(self._prompt.replace(",", "\n"))
+            if vocabulary and not vocabulary.unknown([term]) and term not in known
+        ]
         terms = [*asked, *dict.fromkeys(prompted)]
         try:
-            return Transcriber(batcher, channels=self._channels, hotwords=terms)
+            prompt = self._prompt if batcher.model.tokens else ""
+            return Transcriber(batcher, channels=self._channels, hotwords=terms, prompt=prompt)
         except DataError as error:
             raise ApiError(400, str(error), "hotwords") from None
 

@@ -9,6 +9,7 @@ _PUBLIC = {
     "Answer": "speechxfer.transcription.recogniser",
     "Answering": "speechxfer.transcription.recogniser",
     "FORMATS": "speechxfer.transcription.writers",
+    "NOTHING_SPECIAL": "speechxfer.transcription.recogniser",
     "OVERLAP_SECONDS": "speechxfer.transcription.segments",
     "Recogniser": "speechxfer.transcription.recogniser",
     "Recording": "speechxfer.transcription.files",
@@ -16,6 +17,7 @@ _PUBLIC = {
     "Segmenter": "speechxfer.transcription.segments",
     "Stretch": "speechxfer.transcription.segments",
     "Transcriber": "speechxfer.transcription.engine",
+    "Writing": "speechxfer.transcription.recogniser",
     "find_recordings": "speechxfer.transcription.files",
     "render": "speechxfer.transcription.writers",
 }
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from speechxfer.transcription.engine import Transcriber as Transcriber
     from speechxfer.transcription.files import Recording as Recording
     from speechxfer.transcription.files import find_recordings as find_recordings
+    from speechxfer.transcription.recogniser import NOTHING_SPECIAL as NOTHING_SPECIAL
     from speechxfer.transcription.recogniser import Answer as Answer
     from speechxfer.transcription.recogniser import Answering as Answering
     from speechxfer.transcription.recogniser import Recogniser as Recogniser
     from speechxfer.transcription.recogniser import SegmentMaker as SegmentMaker
+    from speechxfer.transcription.recogniser import Writing as Writing
     from speechxfer.transcription.segments import OVERLAP_SECONDS as OVERLAP_SECONDS
     from speechxfer.transcription.segments import Segmenter as Segmenter
     from speechxfer.transcription.segments import Stretch as Stretch

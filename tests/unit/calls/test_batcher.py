@@ -18,10 +18,12 @@ class Counting:
 
     def __init__(self):
         self.batches = []
+        self.writings = []
         self.free = threading.Event()
 
-    def answers(self, stretches):
+    def answers(self, stretches, writing):
         assert self.free.wait(10)
+        self.writings.append(dict(writing))
         self.batches.append([len(stretch.samples) for stretch in stretches])
         if any(len(stretch.samples) == 13 for stretch in stretches):
             raise RuntimeError("unlucky")
@@ -49,6 +51,16 @@ def occupy(batcher):
     batcher.submit(stretch(5 * 16_000), lambda answer: answer, Urgency.FINAL)
     while batcher.waiting_seconds:
         pass
+
+
+def test_who_wants_it_written_otherwise_is_answered_apart(counting, batcher):
+    occupy(batcher)
+    prompted = {"prompt": "router"}
+    asked = [batcher.submit(stretch(number), lambda answer: answer, Urgency.FILE, prompted) for number in (1, 2)]
+    asked.append(batcher.submit(stretch(3), lambda answer: answer, Urgency.FILE))
+    counting.free.set()
+    assert [future.result(10) for future in asked] == [1, 2, 3]
+    assert counting.batches[1:] == [[1, 2], [3]] and counting.writings[1:] == [prompted, {}]
 
 
 def test_what_waits_is_one_batch_with_the_urgent_first(counting, batcher):
