@@ -34,7 +34,7 @@ class _Job:
     work: Callable[..., Any] = field(compare=False)
     stretch: Stretch | None = field(compare=False)  # None: work of another kind
     future: Future[Any] = field(compare=False)
-    writing: Writing = field(compare=False, default=NOTHING_SPECIAL)
+    writing: Writing = field(compare=False)
 
 
 class Batcher:
