@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from speechxfer.errors import RecipeError
 
-_TRAINS = r"^(head|decoder|encoder|all|(top|lora):[1-9]\d*)$"
+_TRAINS = r"^(head|decoder|encoder|adapter|all|(top|lora):[1-9]\d*)$"
 _NOT_GIVEN = ("", "null", "~", None)
 
 
@@ -29,7 +29,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Trains = Annotated[str, Field(pattern=_TRAINS)]
 """What trains: `head` or `decoder`, with it `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or
-`all`; or `lora:R`."""
+`all`; or `lora:R`; or `adapter` (the language adapters of MMS)."""
 
 
 class _Section(BaseModel):
@@ -56,11 +56,14 @@ class ModelSection(_Section):
         Of a new head.
     decoder
         Of a model that has one (task seq2seq): `frozen` lets only its encoder train.
+    target_lang
+        Code of the language whose adapters a model with adapters for many (MMS) begins with, such as `ron`.
     """
 
     path: str
     train: Trains = "head"
     decoder: Literal["trained", "frozen"] = "trained"
+    target_lang: str | None = None
     vocabulary: Literal["new", "extend", "keep"] = "new"
     head: Literal["linear", "blstm"] = "linear"
     head_hidden_size: Annotated[int, Field(ge=1)] = 320
@@ -228,7 +231,7 @@ class Recipe(_Section):
             raise ValueError("a blstm head is for task ctc; use head: linear for classification")
         if info.data.get("task") != "classification" and model.weighted_layer_sum:
             raise ValueError("a weighted layer sum is for task classification")
-        of_new_heads = ("head", "head_hidden_size", "head_dropout", "weighted_layer_sum")
+        of_new_heads = ("head", "head_hidden_size", "head_dropout", "weighted_layer_sum", "target_lang")
         given = [name for name in of_new_heads if getattr(model, name) != type(model).model_fields[name].default]
         if model.vocabulary != "new" and given:
             raise ValueError(f"{', '.join(given)}: of a new head only, but vocabulary is {model.vocabulary}")
@@ -338,7 +341,7 @@ def _explain(detail: Any) -> str:
     if "learning_curve" in location:
         return f"  {name}: found {detail['input']!r}, expected whole per cents from 1 to 100, such as 10,30,100"
     if detail["type"] == "string_pattern_mismatch":
-        return f"  {name}: found {detail['input']!r}, expected head, decoder, top:N, encoder, lora:R or all"
+        return f"  {name}: found {detail['input']!r}, expected head, decoder, top:N, encoder, adapter, lora:R or all"
     return f"  {name}: found {detail['input']!r}: {detail['msg']}"
 
 

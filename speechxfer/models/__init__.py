@@ -15,6 +15,7 @@ _PUBLIC = {
     "Cut": "speechxfer.models.cut",
     "EncoderHeadConfig": "speechxfer.models.encoder_head",
     "EncoderHeadModel": "speechxfer.models.encoder_head",
+    "Family": "speechxfer.models.families",
     "FeatureBatch": "speechxfer.models.features",
     "Features": "speechxfer.models.features",
     "Frontend": "speechxfer.models.frontend",
@@ -32,6 +33,7 @@ _PUBLIC = {
     "export_onnx": "speechxfer.models.export",
     "extend_labels": "speechxfer.models.surgery",
     "extend_vocabulary": "speechxfer.models.surgery",
+    "known_families": "speechxfer.models.families",
     "for_inference": "speechxfer.models.inference",
     "has_head": "speechxfer.models.save_load",
     "inject_lora": "speechxfer.models.lora",
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
     from speechxfer.models.export import export_ctranslate2 as export_ctranslate2
     from speechxfer.models.export import export_onnx as export_onnx
+    from speechxfer.models.families import Family as Family
+    from speechxfer.models.families import known_families as known_families
     from speechxfer.models.features import FeatureBatch as FeatureBatch
     from speechxfer.models.features import Features as Features
     from speechxfer.models.features import collate as collate

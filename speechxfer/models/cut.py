@@ -48,21 +48,29 @@ def frame_lengths(model: Any, input_lengths: Tensor) -> Tensor:
     return model._get_feat_extract_output_lengths(input_lengths)
 
 
+def existing(encoder: nn.Module, paths: Sequence[str]) -> dict[str, nn.Module]:
+    """Give the modules at those of the paths that this encoder has."""
+    modules = dict(encoder.named_modules())
+    return {path: modules[path] for path in paths if path in modules}
+
+
 def forward_order(model: PreTrainedModel, family: Family) -> list[tuple[Cut, list[nn.Module]]]:
     """Give the encoder's stretches in the order of the forward pass, each with the cut just below it."""
     encoder = encoder_of(model)
     layers = list(encoder.get_submodule(family.layers).children())
 
-    def modules(paths: Sequence[str]) -> list[nn.Module]:
-        return [encoder.get_submodule(path) for path in paths]
+    def modules(*paths: str) -> list[nn.Module]:
+        return [*existing(encoder, paths).values()]
 
-    order = [(Cut("input"), modules(family.stem))]
     # Projection and position convolution go with layer 0: whatever trains there, the cut lies above the stem.
-    lowest = Cut("stem") if family.above_stem else Cut("layer", 0)
-    order.append((lowest, [*modules(family.above_stem), *modules(family.norms_below_layers(encoder)), layers[0]]))
+    first = [*modules(*family.above_stem, *family.below_layers), layers[0]]
+    if family.stem:
+        order = [(Cut("input"), modules(*family.stem)), (Cut("stem") if family.above_stem else Cut("layer", 0), first)]
+    else:
+        order = [(Cut("input"), first)]
     order += [(Cut("layer", index), [layer]) for index, layer in enumerate(layers[1:], start=1)]
     # What lies above the last layer never trains without it, so it needs no cut of its own.
-    order[-1][1].extend(modules(family.norms_above_layers(encoder)))
+    order[-1][1].extend(modules(*family.above_layers))
     return order
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from speechxfer.errors import ModelError
+from speechxfer.models.families import Family
 
 EMBEDDED = "tiny"
 """Names the model that comes with the package, wherever a directory is taken."""
@@ -55,12 +56,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             pickles = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
             found = f"; {', '.join(pickles)} is a pickle and is not opened: convert it to safetensors" if pickles else ""
             raise ModelError(f"{path}: {file.name} is missing{found}")
-        try:
-            with safe_open(file, framework="pt") as opened:
-                tensors |= {_new_name(name): _as_fp32(opened.get_tensor(name)) for name in opened.keys()}
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{file}: not a whole safetensors file: {error}") from None
+        tensors |= read_tensors(file)
     return tensors
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Read all tensors of one safetensors file as fp32."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {_new_name(name): _as_fp32(opened.get_tensor(name)) for name in opened.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{file}: not a whole safetensors file: {error}") from None
 
 
 def _as_fp32(tensor: Tensor) -> Tensor:
@@ -87,3 +93,11 @@ def load_strictly(module: torch.nn.Module, tensors: dict[str, Tensor], path: Pat
         shown = "\n  ".join(sorted(complaints)[:10]) + ("\n  ..." if len(complaints) > 10 else "")
         raise ModelError(f"{path}: the weights do not fit the configuration, {len(complaints)} complaint(s):\n  {shown}")
     module.load_state_dict(tensors, strict=True)
+
+
+def encoder_weights(tensors: dict[str, Tensor], family: Family) -> dict[str, Tensor]:
+    """Give the encoder's tensors of a file, by their names in the encoder."""
+    for prefix in family.weight_prefixes:
+        if any(name.startswith(prefix) for name in tensors):
+            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {}

@@ -76,8 +76,8 @@ class EncoderHeadModel(PreTrainedModel):
     def __init__(self, config: EncoderHeadConfig) -> None:
         super().__init__(config)
         encoder_config = AutoConfig.for_model(**{"model_type": WhisperConfig.model_type, **config.encoder})
-        encoder_config._attn_implementation = config._attn_implementation
         if isinstance(encoder_config, WhisperConfig):
+            encoder_config._attn_implementation = config._attn_implementation
             self.encoder = AdaptiveWhisperEncoder(encoder_config)
         else:
             self.encoder = AutoModel.from_config(encoder_config)

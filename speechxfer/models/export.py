@@ -94,8 +94,9 @@ def _refuse_what_is_not_exact(speech_model: SpeechModel) -> None:
         raise ModelError("this model is exported already; export the model it came from")
     if speech_model.tokens:
         raise ModelError("--to onnx is for CTC and classification models; a Whisper with its decoder goes --to ctranslate2")
-    if getattr(speech_model.model.base_model.config, "add_adapter", False):
-        raise ModelError("a model with add_adapter cannot be exported: its adapter shortens the frames behind the encoder")
+    if speech_model.family.padding != "masked":
+        what = f"a {speech_model.family.name} model cannot be exported: its answers in a batch would depend on padding"
+        raise ModelError(what)
 
 
 class _Traced(nn.Module):
@@ -105,9 +106,9 @@ class _Traced(nn.Module):
         super().__init__()
         self.model = speech_model.model
         self._family: Family = speech_model.family
-        stem = self.model.base_model.get_submodule(self._family.stem[-1])
-        self._masks_norm = self._family.inputs == "waveform" and sees_padding(stem)
-        self._stem = [stem]  # in a list, since it is registered as part of the model
+        # In a list, since it is registered as part of the model.
+        self._stem = [self.model.base_model.get_submodule(path) for path in self._family.stem[-1:]]
+        self._masks_norm = self._family.inputs == "waveform" and sees_padding(self._stem[0])
 
     def forward(self, inputs: Tensor, attention_mask: Tensor) -> Tensor:
         name = str(self.model.base_model.main_input_name)
@@ -155,9 +156,9 @@ def _write_graph(speech_model: SpeechModel, file: Path) -> None:
     for row, clip in enumerate(rows):
         inputs[row, : len(clip)] = clip
         mask[row, : len(clip)] = 1
-    name, time = "input_values", 1
+    name, time = str(speech_model.model.base_model.main_input_name), 1
     if speech_model.family.inputs == "log_mel":
-        name, time, inputs = "input_features", 2, inputs.transpose(1, 2)
+        time, inputs = 2, inputs.transpose(1, 2)
     axes = {name: {0: "batch", time: "time"}, "attention_mask": {0: "batch", 1: "time"}, "logits": {0: "batch"}}
     if speech_model.task == "ctc":
         axes["logits"][1] = "frames"

@@ -40,7 +40,7 @@ class FeatureBatch:
     lengths: Tensor
     input_lengths: Tensor
 
-    def rows(self, part: slice) -> FeatureBatch:
+    def rows(self, part: slice | Tensor) -> FeatureBatch:
         """Give some of the utterances, no longer padded than these need."""
         lengths = self.lengths[part]
         return FeatureBatch(self.frames[part, : int(lengths.max())], lengths, self.input_lengths[part])

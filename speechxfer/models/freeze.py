@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedModel
 
 from speechxfer.errors import ModelError
-from speechxfer.models.cut import decoder_of, encoder_of
+from speechxfer.models.cut import decoder_of, encoder_of, existing
 from speechxfer.models.families import Family
 
 
@@ -20,7 +20,8 @@ def set_trainable(model: PreTrainedModel, family: Family, train: str, decoder: s
         Its entry.
     train
         `head`, or `decoder` for a model with one; `top:N`: the last N layers, what lies above them and the head or decoder;
-        `encoder`: everything above the convolutional stem; `lora:R`: the adapters that `inject_lora` has put in, and the head;
+        `encoder`: everything above the convolutional stem; `adapter`: the language adapters of MMS, and the head; `lora:R`: the
+        adapters that `inject_lora` has put in, and the head;
         `all`.
     decoder
         `trained`, or `frozen` whatever else trains.
@@ -28,8 +29,8 @@ def set_trainable(model: PreTrainedModel, family: Family, train: str, decoder: s
     Raises
     ------
     ModelError
-        If the model has fewer layers than asked for, no decoder or no head to train, or sums all layers and only some would
-        train.
+        If the model has fewer layers than asked for, no decoder, head or language adapters to train, or sums all layers and only
+        some would train.
     """
     own_decoder = decoder_of(model)
     if train == "decoder" and not own_decoder:
@@ -48,14 +49,20 @@ def set_trainable(model: PreTrainedModel, family: Family, train: str, decoder: s
         count = int(train.removeprefix("top:"))
         if count > len(layers):
             raise ModelError(f"model.train is {train}, but the encoder has {len(layers)} layers")
-        for module in (*layers[-count:], *(encoder.get_submodule(path) for path in family.norms_above_layers(encoder))):
+        for module in (*layers[-count:], *existing(encoder, family.above_layers).values()):
             module.requires_grad_(True)
     elif train == "encoder":
         encoder.requires_grad_(True)
         for path in family.stem:
             encoder.get_submodule(path).requires_grad_(False)
+    elif train == "adapter":
+        adapters = existing(encoder, [f"{family.layers}.{index}.{family.language_adapter}" for index in range(len(layers))])
+        if not adapters:
+            raise ModelError("model.train is adapter, but this model has no language adapters as MMS has; take lora:R")
+        for adapter in adapters.values():
+            adapter.requires_grad_(True)
     for name, parameter in encoder.named_parameters():
-        if name in family.never_trains:
+        if family.is_fixed(name):
             parameter.requires_grad_(False)
     if own_decoder and (decoder == "frozen" or train.startswith("lora:")):
         own_decoder.requires_grad_(False)
@@ -68,10 +75,9 @@ def describe_trainable(model: PreTrainedModel, family: Family) -> list[tuple[str
     """Give (part, parameters that train, all parameters) for each part of the model in forward order."""
     decoder = decoder_of(model)
     encoder, name_of_encoder = encoder_of(model), "encoder" if decoder else model.base_model_prefix
-    below, above = family.norms_below_layers(encoder), family.norms_above_layers(encoder)
     layers = [f"{family.layers}.{index}" for index in range(len(list(encoder.get_submodule(family.layers).children())))]
-    paths = (*family.stem, *family.above_stem, *below, *layers, *above)
-    parts = [(f"{name_of_encoder}.{path}", encoder.get_submodule(path)) for path in paths]
+    paths = (*family.stem, *family.above_stem, *family.below_layers, *layers, *family.above_layers)
+    parts = [(f"{name_of_encoder}.{path}", module) for path, module in existing(encoder, paths).items()]
     if decoder:
         parts.append(("decoder", decoder))
     else:

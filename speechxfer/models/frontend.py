@@ -1,6 +1,6 @@
 """Samples `[num_samples]` in, the model's inputs out: one utterance alone, before any batching.
 
-Log-mel `[mel frames, mels]`, or the waveform `[samples]` itself, normalised as the checkpoint says.
+Log-mel or filterbank `[frames, width]`, or the waveform `[samples]` itself, normalised as the checkpoint says.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch import Tensor
-from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
+from transformers import SequenceFeatureExtractor
 
 from speechxfer.data import Samples
 from speechxfer.errors import ModelError
 from speechxfer.models.families import Family
-
-_EXTRACTORS: dict[str, Any] = {"log_mel": WhisperFeatureExtractor, "waveform": Wav2Vec2FeatureExtractor}
 
 
 class Frontend:
@@ -40,13 +39,11 @@ class Frontend:
         The longest utterance that is taken whole.
     """
 
-    def __init__(
-        self, extractor: WhisperFeatureExtractor | Wav2Vec2FeatureExtractor, family: Family, context: str = "adaptive"
-    ) -> None:
-        self._extractor = extractor
+    def __init__(self, extractor: SequenceFeatureExtractor, family: Family, context: str = "adaptive") -> None:
+        self._extractor: Any = extractor
         self._family = family
         self.context = context
-        self.sampling_rate = int(extractor.sampling_rate)
+        self.sampling_rate = int(self._extractor.sampling_rate)
         self.max_seconds = family.max_seconds
 
     @classmethod
@@ -59,7 +56,8 @@ class Frontend:
             If it is missing or not readable.
         """
         try:
-            return cls(_EXTRACTORS[family.inputs].from_pretrained(directory, local_files_only=True), family, context)
+            kind = getattr(transformers, family.extractor)
+            return cls(kind.from_pretrained(directory, local_files_only=True), family, context)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{directory}: cannot read preprocessor_config.json: {error}") from None
 
@@ -77,8 +75,11 @@ class Frontend:
 
     def num_inputs(self, num_samples: int) -> int:
         """Give the input positions (mel frames or samples) that this many samples become."""
+        at_least = max(num_samples, self._family.min_samples)
         if self._family.inputs == "waveform":
-            return max(num_samples, self._family.min_samples)
+            return at_least
+        if self._family.inputs == "filterbank":
+            return (at_least - self._family.min_samples) // self._family.samples_per_input + 1
         return self._num_frames(num_samples) * self._family.samples_per_frame // self._family.samples_per_input
 
     def seconds_computed(self, seconds: float) -> float:
@@ -91,12 +92,17 @@ class Frontend:
         return max(1, -(-num_samples // self._family.samples_per_frame))
 
     def __call__(self, samples: Samples) -> Tensor:
-        """Give float32 `[mel frames, mels]`, an even number of mel frames, or `[samples]`."""
+        """Give float32 `[mel frames, mels]`, an even number of mel frames, `[frames, width]`, or `[samples]`."""
         if self._family.inputs == "waveform":
             # Normalised alone and before padding: a clip's features must not depend on its company.
             made = self._extractor(samples, sampling_rate=self.sampling_rate, padding="do_not_pad", return_tensors="np")
             values = np.asarray(made["input_values"][0], dtype=np.float32)
             return torch.from_numpy(np.pad(values, (0, self.num_inputs(len(values)) - len(values))))
+        if self._family.inputs == "filterbank":
+            padded = np.pad(samples, (0, max(0, self._family.min_samples - len(samples))))
+            made = self._extractor(padded, sampling_rate=self.sampling_rate, padding="do_not_pad", return_tensors="np")
+            # Made of all there is, since it is normalised over time; a last frame that is not whole is masked by its makers.
+            return torch.from_numpy(np.asarray(made["input_features"][0, : self.num_inputs(len(samples))], dtype=np.float32))
         wanted = self._num_frames(len(samples)) * self._family.samples_per_frame
         features = self._extractor(
             np.pad(samples, (0, wanted - len(samples))),

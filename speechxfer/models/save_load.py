@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+import transformers
 from transformers import (
     AutoConfig,
     PretrainedConfig,
     PreTrainedModel,
-    Wav2Vec2ForCTC,
-    Wav2Vec2ForSequenceClassification,
     WhisperForConditionalGeneration,
 )
 from transformers.utils import logging as transformers_logging
@@ -28,20 +26,14 @@ from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
 from speechxfer.models.ct2_runtime import Ct2Model
 from speechxfer.models.cut import encoder_of, frame_lengths
-from speechxfer.models.directory import load_strictly, read_config, read_weights
+from speechxfer.models.directory import encoder_weights, load_strictly, read_config, read_weights
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
-from speechxfer.models.families import FAMILIES, Family
+from speechxfer.models.families import Family, known_families
 from speechxfer.models.frontend import Frontend
+from speechxfer.models.language_adapters import language_adapters, save_language_adapters
 from speechxfer.models.runtimes import OnnxModel
 from speechxfer.models.tokens import Tokens
 from speechxfer.models.whisper import adaptive_whisper
-
-# The head is the native one wherever the family has a class for it.
-_NATIVE: dict[tuple[str, str, str], type[PreTrainedModel]] = {
-    ("wav2vec2", "ctc", "linear"): Wav2Vec2ForCTC,
-    ("wav2vec2", "classification", "linear"): Wav2Vec2ForSequenceClassification,
-}
-_NATIVE_BY_NAME = {kind.__name__: (kind, task) for (_, task, _), kind in _NATIVE.items()}
 
 
 @dataclass(frozen=True)
@@ -68,6 +60,8 @@ class SpeechModel:
         Slope and intercept on the log-odds of a word's confidence, found on dev; None for confidences as they are.
     tokens
         Of a seq2seq model; None otherwise.
+    target_lang
+        The language whose adapters it holds, of a model with adapters for many (MMS); None otherwise.
     """
 
     model: PreTrainedModel
@@ -79,6 +73,7 @@ class SpeechModel:
     normaliser: str
     calibration: tuple[float, float] | None = None
     tokens: Tokens | None = None
+    target_lang: str | None = None
 
     @property
     def writes(self) -> bool:
@@ -104,6 +99,8 @@ class SpeechModel:
         self.model.config.speechxfer = self._own_settings()
         with _no_progress_bar():
             self.model.save_pretrained(directory)
+        if self.target_lang and self.is_native:
+            save_language_adapters(self.model, self.target_lang, directory)
         self._save_small_files(directory)
 
     def save_beside_exported(self, directory: Path, **how: Any) -> None:
@@ -118,6 +115,8 @@ class SpeechModel:
 
     def _own_settings(self) -> dict[str, Any]:
         ours: dict[str, Any] = {"normaliser": self.normaliser, "calibration": self.calibration}
+        if self.target_lang:
+            ours["target_lang"] = self.target_lang
         if self.tokens:
             ours |= {"context": self.frontend.context, "language": self.tokens.language}
         return ours
@@ -142,6 +141,7 @@ def new_head(
     weighted_layer_sum: bool = False,
     normaliser: str = "basic",
     random_encoder: bool = False,
+    target_lang: str | None = None,
 ) -> SpeechModel:
     """Put a new head on a pretrained encoder.
 
@@ -162,6 +162,8 @@ def new_head(
         The text normaliser of the training texts.
     random_encoder
         Take the pretrained shape, but not its weights: the control that shows what transfer is worth.
+    target_lang
+        The language whose adapters are taken from `adapter.LANG.safetensors`, of a model with adapters for many (MMS).
 
     Returns
     -------
@@ -185,25 +187,43 @@ def new_head(
         "pad_token_id": 0,
         "use_weighted_layer_sum": weighted_layer_sum,
     }
-    native = _NATIVE.get((family.name, task, head))
+    if weighted_layer_sum and family.squeeze_factor > 1:
+        what = f"{family.name} has fewer frames between its layers than at the head"
+        raise ModelError(f"{path}: model.weighted_layer_sum: {what}; leave it out")
+    # The head is the native one wherever the family has a class for it.
+    native = family.native_heads.get(task) if head == "linear" else None
     with _naming_the_configuration(path):
         if native:
-            model = native(_calm(AutoConfig.for_model(**{**encoder_config, **names})))
+            model = _native_class(native)(_calm(AutoConfig.for_model(**{**encoder_config, **names})))
         else:
             sizes: dict[str, Any] = {"head": head, "head_hidden_size": head_hidden_size, "head_dropout": head_dropout}
             whole_config = _calm(AutoConfig.for_model(**encoder_config)).to_dict()
             model = EncoderHeadModel(EncoderHeadConfig(encoder=whole_config, task=task, **sizes, **names))
     if not random_encoder:
-        load_strictly(encoder_of(model), _encoder_weights(read_weights(path), family), path)
-    return SpeechModel(model, family, Frontend.load(path, family), task, vocabulary, tuple(labels), normaliser)
+        weights = encoder_weights(read_weights(path), family)
+        if target_lang:
+            weights |= language_adapters(path, family, target_lang)
+        load_strictly(encoder_of(model), weights, path)
+    frontend = Frontend.load(path, family)
+    return SpeechModel(model, family, frontend, task, vocabulary, tuple(labels), normaliser, target_lang=target_lang)
 
 
 def _family(path: Path, config: dict[str, Any]) -> Family:
     kind = str(config.get("model_type"))
-    if kind not in FAMILIES:
-        raise ModelError(f"{path}: model_type is {kind!r}; supported: {', '.join(FAMILIES)}")
+    if kind not in known_families():
+        raise ModelError(f"{path}: model_type is {kind!r}; supported: {', '.join(known_families())}")
     with _naming_the_configuration(path):
-        return FAMILIES[kind].of(config)
+        return known_families()[kind].of(config)
+
+
+def _native_class(name: str) -> type[PreTrainedModel]:
+    kind: type[PreTrainedModel] = getattr(transformers, name)
+    return kind
+
+
+def _tasks_of_native_heads() -> dict[str, str]:
+    """Give the task of each native class with a head, by its name."""
+    return {name: task for family in known_families().values() for task, name in family.native_heads.items()}
 
 
 @contextmanager
@@ -249,17 +269,18 @@ def load_model(directory: str | Path) -> SpeechModel:
     if _class_name(config) == WhisperForConditionalGeneration.__name__:
         return _load_whisper(path, config)
     if _is_own_pair(config):
-        family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
         kind: type[PreTrainedModel] = EncoderHeadModel
+        family, task = _family(path, config.get("encoder", {})), str(config.get("task"))
         with _naming_the_configuration(path):
             model_config: PretrainedConfig = EncoderHeadConfig.from_dict(config)
     else:
         family = _family(path, config)
-        name = _class_name(config)
-        if name not in _NATIVE_BY_NAME:
+        name = _class_name(config) or ""
+        task = _tasks_of_native_heads().get(name, "")
+        if not task:
             what = f"a pretrained {family.name} model without a head of ours ({name})"
             raise ModelError(f"{path}: {what}; put one on it with `speechxfer finetune`")
-        kind, task = _NATIVE_BY_NAME[name]
+        kind = _native_class(name)
         with _naming_the_configuration(path):
             model_config = _calm(AutoConfig.for_model(**config))
     if _is_exported(config):
@@ -279,6 +300,7 @@ def load_model(directory: str | Path) -> SpeechModel:
         labels if task == "classification" else (),
         ours.get("normaliser", "none"),
         tuple(found) if (found := ours.get("calibration")) else None,
+        target_lang=ours.get("target_lang"),
     )
 
 
@@ -339,7 +361,7 @@ def has_head(directory: str | Path) -> bool:
         If the directory or its configuration cannot be read.
     """
     _, config = read_config(directory)
-    complete = {*_NATIVE_BY_NAME, WhisperForConditionalGeneration.__name__}
+    complete = {*_tasks_of_native_heads(), WhisperForConditionalGeneration.__name__}
     return _is_own_pair(config) or _class_name(config) in complete
 
 
@@ -366,10 +388,3 @@ def _no_progress_bar() -> Iterator[None]:
     finally:
         if enabled:
             transformers_logging.enable_progress_bar()
-
-
-def _encoder_weights(tensors: dict[str, Tensor], family: Family) -> dict[str, Tensor]:
-    for prefix in family.weight_prefixes:
-        if any(name.startswith(prefix) for name in tensors):
-            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return {}

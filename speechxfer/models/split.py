@@ -15,14 +15,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from speechxfer.models.cut import decoder_of, encoder_of, find_cut, forward_order, frame_lengths
-from speechxfer.models.families import Family
+from speechxfer.models.cut import decoder_of, encoder_of, existing, find_cut, forward_order, frame_lengths
+from speechxfer.models.families import Family, StandIn
 from speechxfer.models.features import FeatureBatch, Features
 from speechxfer.models.heads import PooledClassificationHead
-from speechxfer.models.padding import in_equal_lengths, sees_padding
+from speechxfer.models.padding import in_equal_lengths, in_order, rows_of_equal_length, sees_padding
 from speechxfer.models.whisper import attending_to_own_frames
 
 # What a native class keeps in the same configuration as its encoder, though no frozen layer depends on it.
@@ -62,8 +63,10 @@ class SplitModel(nn.Module):
         # The mean over time may come first, since whatever a pooling head does before it is linear.
         self._keeps_means = self.cut.kind == "end" and (self._pools_all_layers or (_pools_over_time(model) and not masked))
         self._keeps_deviations = self._keeps_means and keep_deviations
+        self._equal_lengths = family.padding == "equal_length"
         # Whisper's log-mel is padded with the zeros that its convolutions pad with themselves.
-        self._stem_sees_padding = family.inputs == "waveform" and sees_padding(self._stem)
+        measured = family.inputs == "waveform" and not self._equal_lengths
+        self._stem_sees_padding = measured and sees_padding(self._stem)
 
     @property
     def _encoder(self) -> PreTrainedModel:
@@ -88,7 +91,7 @@ class SplitModel(nn.Module):
         """Time between two frames of the features."""
         if self.cut.kind == "input":
             return self.family.samples_per_input / self.family.sampling_rate
-        return self.frame_seconds
+        return self.frame_seconds * (self.family.squeeze_factor if self.cut.kind == "layer" else 1)
 
     def frame_lengths(self, input_lengths: Tensor) -> Tensor:
         """Give the frames at the head `[batch]` of utterances with so many input positions `[batch]`."""
@@ -98,11 +101,15 @@ class SplitModel(nn.Module):
         """Give frames and width of the features of an utterance with so many input positions, without computing them."""
         config: Any = self._encoder.config
         if self.cut.kind == "input":
-            return input_length, config.num_mel_bins if self.family.inputs == "log_mel" else 1
+            return input_length, getattr(config, self.family.input_width) if self.family.input_width else 1
         if self._keeps_means:
             return self._kept_layers * (2 if self._keeps_deviations else 1), config.hidden_size
         width = config.conv_dim[-1] if self.cut.kind == "stem" else config.hidden_size
-        return int(self.frame_lengths(torch.tensor(input_length))), width
+        return int(self._frame_lengths_at_cut(torch.tensor(input_length))), width
+
+    def _frame_lengths_at_cut(self, input_lengths: Tensor) -> Tensor:
+        frames = self.frame_lengths(input_lengths)
+        return frames // self.family.squeeze_factor if self.cut.kind == "layer" else frames
 
     @property
     def _kept_layers(self) -> int:
@@ -124,22 +131,26 @@ class SplitModel(nn.Module):
             One per utterance, on the CPU, each cut to its own length.
         """
         if self.cut.kind == "input":
-            hidden, lengths = inputs.frames, inputs.lengths
-        else:
-            was_training = self.model.training
-            self.model.eval()
-            lengths = self.frame_lengths(inputs.input_lengths)
-            if self._keeps_means:
-                hidden = self._means(inputs, lengths)
-                lengths = torch.full_like(lengths, hidden.shape[1])
-            else:
-                hidden = self._run_to_cut(inputs)
-            if was_training:
-                self.train_suffix()
-        return [
-            Features(part[:length].cpu().clone(), input_length)
-            for part, length, input_length in zip(hidden, lengths.tolist(), inputs.input_lengths.tolist(), strict=True)
-        ]
+            return _unpadded(inputs.frames, inputs.lengths, inputs)
+        was_training = self.model.training
+        self.model.eval()
+        features = in_order((rows, self._features(part)) for rows, part in self._parts(inputs))
+        if was_training:
+            self.train_suffix()
+        return features
+
+    def _parts(self, batch: FeatureBatch) -> list[tuple[Tensor, FeatureBatch]]:
+        """Give what may share a forward, with its rows in the batch."""
+        if not self._equal_lengths:
+            return [(torch.arange(len(batch.frames)), batch)]
+        return [(rows, batch.rows(rows)) for rows in rows_of_equal_length(batch.input_lengths)]
+
+    def _features(self, inputs: FeatureBatch) -> list[Features]:
+        lengths = self._frame_lengths_at_cut(inputs.input_lengths)
+        if self._keeps_means:
+            hidden = self._means(inputs, lengths)
+            return _unpadded(hidden, torch.full_like(lengths, hidden.shape[1]), inputs)
+        return _unpadded(self._run_to_cut(inputs), lengths, inputs)
 
     def _run_to_cut(self, inputs: FeatureBatch) -> Tensor:
         with ExitStack() as undo:
@@ -193,8 +204,11 @@ class SplitModel(nn.Module):
             Logits: `[batch, frames, vocabulary]`, `[batch, labels]`, or of the next token `[batch, tokens, vocabulary]`.
         """
         if decoder_input_ids is None:
-            logits: Tensor = self._run_from_cut(self.model, features).logits
-            return logits
+            # Above the encoder nothing sees padding.
+            if self.cut.kind == "end":
+                return self._run_from_cut(self.model, features).logits
+            parts = [(rows, self._run_from_cut(self.model, part).logits) for rows, part in self._parts(features)]
+            return parts[0][1] if len(parts) == 1 else pad_sequence(in_order(parts), batch_first=True)
         encoded = BaseModelOutput(last_hidden_state=self.encode(features))
         with attending_to_own_frames(self.model, self.frame_lengths(features.input_lengths)):
             return self.model(encoder_outputs=encoded, decoder_input_ids=decoder_input_ids, use_cache=False).logits
@@ -217,18 +231,21 @@ class SplitModel(nn.Module):
         longest = int(features.input_lengths.max())
         # Nothing is computed from these: only the mask that the native forward derives from them counts.
         shape_only = features.frames.new_zeros(1).expand(len(features.frames), longest)
-        if self.family.inputs == "log_mel":
+        if self.family.inputs != "waveform":
             shape_only = shape_only[..., None]
         native = self._native_inputs(shape_only, features.input_lengths)
         if self._keeps_means:
             # A mean is a sequence of one frame, which needs no mask.
             native["attention_mask"] = None
-        with self._starting_at_cut(features.frames):
+        with self._starting_at_cut(features.frames, self.frame_lengths(features.input_lengths)):
             return module(**native)
 
     def train_suffix(self) -> None:
         """Put what trains into training mode and everything below the cut into evaluation mode."""
         self.model.train()
+        for module in self._encoder.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()  # the statistics of pretraining hold; those of a small batch would depend on its company
         for _, modules in forward_order(self.model, self.family):
             if not any(parameter.requires_grad for module in modules for parameter in module.parameters()):
                 for module in modules:
@@ -260,7 +277,7 @@ class SplitModel(nn.Module):
 
     def _native_inputs(self, values: Tensor, input_lengths: Tensor) -> dict[str, Tensor | None]:
         positions = torch.arange(values.shape[1], device=values.device)
-        native = values.transpose(1, 2) if self.family.inputs == "log_mel" else values
+        native = values.transpose(1, 2) if self.family.inputs == "log_mel" else values  # the one that takes channels first
         mask = (positions < input_lengths.to(values.device)[:, None]).long()
         return {str(self._encoder.main_input_name): native, "attention_mask": mask}
 
@@ -276,8 +293,8 @@ class SplitModel(nn.Module):
             yield
 
     @contextmanager
-    def _starting_at_cut(self, hidden: Tensor) -> Iterator[None]:
-        """For one call, let the model's own forward start at the cut with these hidden states."""
+    def _starting_at_cut(self, hidden: Tensor, lengths: Tensor) -> Iterator[None]:
+        """For one call, let the model's own forward start at the cut with these hidden states; the head sees `lengths` frames."""
         encoder = self._encoder
         with ExitStack() as undo:
             if self.cut.kind == "end":
@@ -287,8 +304,9 @@ class SplitModel(nn.Module):
             elif self.cut.kind == "stem":
                 undo.enter_context(_replaced_forward(self._stem, lambda *_: hidden.transpose(1, 2)))
             else:
-                for path, kind in self.family.stand_ins.items():
-                    undo.enter_context(_replaced_forward(encoder.get_submodule(path), _zeros(kind, hidden)))
+                for path, module in existing(encoder, [*self.family.stand_ins]).items():
+                    stand_in = _zeros(self.family.stand_ins[path], hidden, int(lengths.max()))
+                    undo.enter_context(_replaced_forward(module, stand_in))
                 undo.enter_context(self._layers_from_cut(hidden))
             yield
 
@@ -297,8 +315,13 @@ class SplitModel(nn.Module):
         parent, _, name = self.family.layers.rpartition(".")
         owner = self._encoder.get_submodule(parent)
         layers = getattr(owner, name)
-        first = layers[self.cut.layer]
-        handle = first.register_forward_pre_hook(lambda _, args: (hidden, *args[1:]))
+        make = self.family.extra_inputs
+        extra = make(self._encoder, hidden) if make else {}
+
+        def hand_in(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return (hidden, *args[1:]), {**kwargs, **extra}
+
+        handle = layers[self.cut.layer].register_forward_pre_hook(hand_in, with_kwargs=True)
         setattr(owner, name, layers[self.cut.layer :])
         try:
             yield
@@ -321,12 +344,21 @@ def _replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterato
         del module.forward
 
 
-def _zeros(kind: str, hidden: Tensor) -> Callable[..., Any]:
+def _zeros(kind: StandIn, hidden: Tensor, num_frames: int) -> Callable[..., Any]:
     """Stand in for a module below the layers: only the shape of its result counts."""
 
     def forward(*_: Any, **__: Any) -> Any:
         # Made anew each time, because encoders write into their input.
-        zeros = torch.zeros_like(hidden)
+        if kind == "squeezed_channels_first":
+            return torch.zeros_like(hidden).transpose(1, 2)
+        zeros = hidden.new_zeros(len(hidden), num_frames, hidden.shape[-1])
         return {"hidden": zeros, "hidden_pair": (zeros, zeros), "channels_first": zeros.transpose(1, 2)}[kind]
 
     return forward
+
+
+def _unpadded(hidden: Tensor, lengths: Tensor, inputs: FeatureBatch) -> list[Features]:
+    return [
+        Features(part[:length].cpu().clone(), input_length)
+        for part, length, input_length in zip(hidden, lengths.tolist(), inputs.input_lengths.tolist(), strict=True)
+    ]

@@ -121,6 +121,7 @@ def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random
         weighted_layer_sum=recipe.model.weighted_layer_sum,
         normaliser=recipe.data.normaliser,
         random_encoder=random_encoder,
+        target_lang=recipe.model.target_lang,
     )
 
 

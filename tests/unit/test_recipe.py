@@ -78,7 +78,7 @@ def test_all_problems_at_once_with_the_nearest_key(complaint):
     assert "did you mean `training.stages.0.epochs`?" in told["training.stages.0.epoch"]
     assert "did you mean `augment.noise.snr_db`?" in told["augment.noise.snr"]
     assert "found 'many'" in told["training.epochs"]
-    assert "expected head, decoder, top:N, encoder, lora:R or all" in told["training.stages.1.train"]
+    assert "expected head, decoder, top:N, encoder, adapter, lora:R or all" in told["training.stages.1.train"]
     assert "missing; give it in the file or as data.train=..." in told["data.train"]
     assert "expected section.key=value" in told["nonsense"]
 
