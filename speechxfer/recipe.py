@@ -27,6 +27,7 @@ def _as_list(value: Any) -> Any:
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Codec = Literal["opus", "amr", "gsm", "mp3"]
 Trains = Annotated[str, Field(pattern=_TRAINS)]
 """What trains: `head` or `decoder`, with it `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or
 `all`; or `lora:R`; or `adapter` (the language adapters of MMS)."""
@@ -121,6 +122,35 @@ class NoiseSection(_Section):
     snr_db: tuple[float, float] = (5.0, 20.0)
 
 
+class RoomSection(_Section):
+    """The sound of rooms: impulse responses listed in a manifest."""
+
+    manifest: str
+    probability: Probability = 0.5
+
+
+class PitchSection(_Section):
+    """Voices higher or lower by so many semitones; the length stays."""
+
+    semitones: tuple[float, float] = (-2.0, 2.0)
+    probability: Probability = 0.5
+
+
+class CodecSection(_Section):
+    """Encoded and decoded again by one of these."""
+
+    names: Annotated[list[Codec], Field(min_length=1), BeforeValidator(_as_list)] = ["opus", "amr", "gsm", "mp3"]
+    probability: Probability = 0.5
+
+
+class TelephoneSection(_Section):
+    """Heard over the telephone: 300 to 3,400 Hz, G.711 of one of the laws, packets of 20 ms of which this share is lost."""
+
+    laws: Annotated[list[Literal["mu", "a"]], Field(min_length=1), BeforeValidator(_as_list)] = ["mu", "a"]
+    packet_loss: tuple[Probability, Probability] = (0.0, 0.02)
+    probability: Probability = 0.5
+
+
 class AugmentSection(_Section):
     """Changes to the training audio (once per view) and to its features (each time they are used)."""
 
@@ -129,7 +159,11 @@ class AugmentSection(_Section):
         default_factory=lambda: [1.0], min_length=1
     )
     gain_db: tuple[float, float] | None = None
+    pitch: PitchSection | None = None
+    room: RoomSection | None = None
     noise: NoiseSection | None = None
+    codec: CodecSection | None = None
+    telephone: TelephoneSection | None = None
     time_masks_per_second: Annotated[float, Field(ge=0)] = 0.0
     time_mask_seconds: Positive = 0.4
     feature_masks: Annotated[int, Field(ge=0)] = 0

@@ -26,7 +26,15 @@ from speechxfer.features.record_file import KEY_BYTES
 from speechxfer.models import Frontend, InferenceModel
 
 _PACKAGES = ("torch", "torchaudio", "transformers", "numpy")
-_CODE = ("models/*.py", "data/audio.py", "data/augment.py", "data/batching.py", "features/source.py")
+_CODE = (
+    "models/*.py",
+    "data/audio.py",
+    "data/augment.py",
+    "data/batching.py",
+    "data/effects.py",
+    "data/g711.py",
+    "features/source.py",
+)
 _YOUNG_SECONDS = 2.0  # a file changed again within its clock's tick looks unchanged
 
 

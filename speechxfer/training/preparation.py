@@ -32,7 +32,7 @@ from speechxfer.models import (
     set_trainable,
     with_random_weights,
 )
-from speechxfer.recipe import Recipe
+from speechxfer.recipe import NoiseSection, Recipe, RoomSection
 from speechxfer.training.loss import fits
 
 
@@ -44,8 +44,8 @@ class Prepared:
     ----------
     sets
         `train`, `dev`, `test`, and those asked for of `mix`, `guard`, `guard 2` ..., with durations, good rows only.
-    noises
-        The rows of `augment.noise.manifest`; None without.
+    noises, rooms
+        The rows of `augment.noise.manifest` and `augment.room.manifest`; None without.
     speech_model
         The pretrained model under its new head.
     notes
@@ -56,6 +56,7 @@ class Prepared:
 
     sets: Mapping[str, Manifest]
     noises: Manifest | None
+    rooms: Manifest | None
     speech_model: SpeechModel
     notes: list[str]
     skipped: list[Problem]
@@ -72,8 +73,8 @@ def prepare(recipe: Recipe) -> Prepared:
     read, notes, problems = read_sets(recipe.data)
     sets, in_rows = sift_sets(read, recipe.task, recipe.data.normaliser)
     problems += in_rows
-    noises, in_noises = _read_noises(recipe)
-    problems += in_noises
+    sounds, in_sounds = _read_sounds({"noise": recipe.augment.noise, "room": recipe.augment.room})
+    problems += in_sounds
     speech_model = None
     try:
         speech_model = model_under_new_head(recipe, sets)
@@ -88,11 +89,13 @@ def prepare(recipe: Recipe) -> Prepared:
             bad = {problem.row for problem in misfits}
             sets[name] = manifest.select([row for row in range(len(manifest)) if row not in bad])
             problems += misfits
-    needed = sets if noises is None else {**sets, "noise": noises}
+    needed = {**sets, **sounds}
     complete = speech_model and sets.keys() >= {"train", "dev", "test", *named_sets(recipe.data)}
     refuse(problems, needed, recipe.data.on_bad_row if complete else "error")
     assert speech_model
-    return Prepared(sets, noises, speech_model, notes + _unknown_targets(sets, speech_model), problems)
+    return Prepared(
+        sets, sounds.get("noise"), sounds.get("room"), speech_model, notes + _unknown_targets(sets, speech_model), problems
+    )
 
 
 def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random_encoder: bool = False) -> SpeechModel:
@@ -162,14 +165,19 @@ def _with_decoder(recipe: Recipe, *, random_weights: bool) -> SpeechModel:
     return with_random_weights(speech_model) if random_weights else speech_model
 
 
-def _read_noises(recipe: Recipe) -> tuple[Manifest | None, list[Problem]]:
-    if not recipe.augment.noise:
-        return None, []
-    try:
-        sets, problems = sift_sets({"noise": parse_manifest(recipe.augment.noise.manifest)}, task=None)
-    except DataError as error:
-        return None, error.problems
-    return sets["noise"], problems
+def _read_sounds(sections: Mapping[str, NoiseSection | RoomSection | None]) -> tuple[dict[str, Manifest], list[Problem]]:
+    """Read the manifests of what augmentation mixes in, by name; none for what is not asked for."""
+    sounds: dict[str, Manifest] = {}
+    problems: list[Problem] = []
+    for name, section in sections.items():
+        try:
+            read, found = sift_sets({name: parse_manifest(section.manifest)} if section else {}, task=None)
+        except DataError as error:
+            problems += error.problems
+        else:
+            sounds |= read
+            problems += found
+    return sounds, problems
 
 
 def _wrong_values(recipe: Recipe, speech_model: SpeechModel | None) -> Iterator[Problem]:

@@ -111,7 +111,7 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
 def make_augmenter(recipe: Recipe, prepared: Prepared) -> WaveformAugmenter:
     """Give what makes the views of the training audio."""
     rate = prepared.speech_model.frontend.sampling_rate
-    return WaveformAugmenter(recipe.augment, rate, recipe.training.seed, prepared.noises or ())
+    return WaveformAugmenter(recipe.augment, rate, recipe.training.seed, prepared.noises or (), prepared.rooms or ())
 
 
 def split_for_stage(recipe: Recipe, number: int, speech_model: SpeechModel) -> SplitModel:

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from speechxfer.data import WaveformAugmenter, read_manifest
-from speechxfer.recipe import AugmentSection, NoiseSection
+from speechxfer.data.effects import in_room, num_packets, over_telephone
+from speechxfer.recipe import AugmentSection, CodecSection, NoiseSection, PitchSection, RoomSection, TelephoneSection
 
 RATE = 16_000
 
@@ -19,7 +20,8 @@ def noise(tmp_path) -> str:
 
 
 def augmenter(section: AugmentSection, seed: int = 0) -> WaveformAugmenter:
-    return WaveformAugmenter(section, RATE, seed, read_manifest(section.noise.manifest) if section.noise else ())
+    noises, rooms = (read_manifest(part.manifest) if part else () for part in (section.noise, section.room))
+    return WaveformAugmenter(section, RATE, seed, noises, rooms)
 
 
 @pytest.fixture
@@ -129,3 +131,58 @@ def test_noise_that_is_asked_for_must_be_there(noise):
 def test_silence_stays_finite(noise):
     section = AugmentSection(noise=NoiseSection(manifest=noise, probability=1))
     assert np.isfinite(augmenter(section)(np.zeros(RATE, dtype=np.float32), "a", 0)).all()
+
+
+@pytest.fixture
+def room(tmp_path) -> str:
+    """Write a manifest of one response: the direct sound and an echo."""
+    response = np.zeros(3_000)
+    response[[10, 1_610]] = 1.0, 0.5
+    soundfile.write(tmp_path / "room.wav", response, RATE, subtype="FLOAT")
+    (tmp_path / "room.csv").write_text("audio\nroom.wav\n")
+    return str(tmp_path / "room.csv")
+
+
+def effect(name, room, probability=1.0):
+    sections = {
+        "pitch": PitchSection(semitones=(1, 2), probability=probability),
+        "room": RoomSection(manifest=room, probability=probability),
+        "codec": CodecSection(names=["gsm", "mp3"], probability=probability),
+        "telephone": TelephoneSection(packet_loss=(0.2, 0.2), probability=probability),
+    }
+    return AugmentSection(**{name: sections[name]})
+
+
+EFFECTS = ["pitch", "room", "codec", "telephone"]
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_each_effect_has_a_probability_and_is_a_function_of_seed_view_and_id(clip, room, name):
+    always, sometimes = augmenter(effect(name, room)), augmenter(effect(name, room, 0.5))
+    changed = always(clip, "a", 0)
+    assert changed.shape == clip.shape and changed.dtype == np.float32 and np.isfinite(changed).all()
+    assert not np.array_equal(changed, clip)
+    np.testing.assert_array_equal(augmenter(effect(name, room))(clip, "a", 0), changed)
+    chosen = [not np.array_equal(sometimes(clip, str(number), 0), clip) for number in range(24)]
+    assert 5 <= sum(chosen) <= 19
+    assert chosen == [not np.array_equal(augmenter(effect(name, room, 0.5))(clip, str(n), 0), clip) for n in range(24)]
+    # Another seed or view chooses others, so their causes differ; what nothing changes has the same cause in every view.
+    assert len({augmenter(effect(name, room), seed).causes("a", view) for seed in (0, 1) for view in (0, 1)}) == 4
+    assert always.changes(0) and not augmenter(AugmentSection()).changes(0)
+
+
+def test_effects_draw_apart_and_follow_each_other_on_the_way_to_the_recogniser(noise, clip, room):
+    """Speech in a room, then noise, then the telephone; what one draws does not depend on the others."""
+    noisy = AugmentSection(noise=NoiseSection(manifest=noise, probability=1))
+    both = noisy.model_copy(update={"room": RoomSection(manifest=room, probability=1)})
+    line = TelephoneSection(laws=["a"], packet_loss=(0, 0), probability=1)
+    all_three = augmenter(both.model_copy(update={"telephone": line}))(clip, "a", 0)
+    (response,) = augmenter(both)._rooms
+    expected = augmenter(noisy)(in_room(clip, response), "a", 0)
+    np.testing.assert_array_equal(augmenter(both)(clip, "a", 0), expected)
+    np.testing.assert_array_equal(all_three, over_telephone(expected, RATE, "a", np.zeros(num_packets(len(clip), RATE), bool)))
+
+
+def test_rooms_that_are_asked_for_must_be_there(room):
+    with pytest.raises(ValueError, match="no responses are given"):
+        WaveformAugmenter(effect("room", room), RATE, 0)
