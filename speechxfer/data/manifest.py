@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,10 +150,10 @@ def parse_manifest(spec: str | Path) -> Manifest:
     if missing:
         raise DataError([*missing, *table.problems])
     if "id" not in columns:
-        stems = [Path(audio).stem for audio in columns["audio"]]
+        stems = (os.path.splitext(os.path.basename(audio))[0] for audio in columns["audio"])
         columns["id"] = [f"{stem}:{line}" for stem, line in zip(stems, table.lines, strict=True)]
     manifest = Manifest(columns, str(path), table.lines)
-    manifest.problems = [problem for row in range(len(manifest)) for problem in _row_problems(manifest, row)]
+    manifest.problems = [problem for row in _suspicious_rows(manifest) for problem in _row_problems(manifest, row)]
     selected = manifest.where(**conditions) if conditions else manifest
     if not len(selected) and not table.problems:
         found = {name: sorted(set(columns[name]))[:10] for name in conditions}
@@ -216,6 +217,21 @@ def _missing_column(name: str, columns: Mapping[str, list[str]]) -> str:
 def missing_column(manifest: Manifest, name: str) -> Problem:
     """Give the problem that a task needs this column and the manifest lacks it."""
     return Problem(manifest.source, 1, _missing_column(name, manifest.columns), skippable=False)
+
+
+def _suspicious_rows(manifest: Manifest) -> list[int]:
+    """Give the rows that may have a problem, by looking at each distinct value once: millions of rows are ordinary."""
+    columns = manifest.columns
+    seconds = {text: _seconds(text) for name in _TIMES for text in set(columns.get(name, ()))}
+    no_times = {text for text, value in seconds.items() if text and value is None}
+    no_channels = {text for text in set(columns.get("channel", ())) if text and _channel(text) is None}
+    bad = {"audio": {""}, "channel": no_channels, **dict.fromkeys(_TIMES, no_times)}
+    found = {row for name, values in bad.items() if values for row, text in enumerate(columns.get(name, ())) if text in values}
+    if "end" in columns:
+        starts = [seconds[text] or 0.0 for text in columns["start"]] if "start" in columns else [0.0] * len(manifest)
+        ends = [seconds[text] for text in columns["end"]]
+        found |= {row for row, (start, end) in enumerate(zip(starts, ends, strict=True)) if end is not None and end <= start}
+    return sorted(found)
 
 
 def _row_problems(manifest: Manifest, row: int) -> Iterator[Problem]:

@@ -80,7 +80,7 @@ class EncoderHeadModel(PreTrainedModel):
             encoder_config._attn_implementation = config._attn_implementation
             self.encoder = AdaptiveWhisperEncoder(encoder_config)
         else:
-            self.encoder = AutoModel.from_config(encoder_config)
+            self.encoder = AutoModel.from_config(encoder_config, dtype=torch.float32)
         self.main_input_name = self.encoder.main_input_name
         self.head = _make_head(config, encoder_config.hidden_size, encoder_config.num_hidden_layers)
         self.post_init()

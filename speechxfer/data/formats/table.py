@@ -12,6 +12,7 @@ from typing import Any
 from speechxfer.errors import DataError, Problem
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_CHUNK = 256  # rows; so few that the garbage collector, which would walk through all columns, is not called
 
 
 @dataclass
@@ -65,23 +66,32 @@ def _read_delimited(path: Path, delimiter: str) -> Table:
             if duplicated := sorted({name for name in names if names.count(name) > 1}):
                 raise DataError([Problem(str(path), 1, f"column named twice: {', '.join(duplicated)}")])
             table = Table({name: [] for name in names})
-            appends = [column.append for column in table.columns.values()]
+            whole: list[list[str]] = []
             for row in rows:
                 if len(row) == len(names):
-                    for append, value in zip(appends, row, strict=True):
-                        append(value)
+                    whole.append(row)
                     table.lines.append(rows.line_num)
+                    if len(whole) == _CHUNK:
+                        _add(whole, table)
                 elif row:
                     what = f"found {len(row)} fields, expected {len(names)}: quote a field that holds {delimiter!r}"
                     table.problems.append(Problem(str(path), rows.line_num, what))
+            _add(whole, table)
         except csv.Error as error:
             broken = Problem(str(path), rows.line_num, f"not a well-formed table: {error}")
             raise DataError([*table.problems, broken]) from None
     return table
 
 
+def _add(rows: list[list[str]], table: Table) -> None:
+    """Move rows into the columns; many at once, which takes a fraction of the time."""
+    for column, values in zip(table.columns.values(), zip(*rows, strict=True), strict=bool(rows)):
+        column.extend(values)
+    rows.clear()
+
+
 def _read_jsonl(path: Path) -> Table:
-    table = Table({})
+    table, rows = Table({}), list[dict[str, str]]()
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -94,13 +104,22 @@ def _read_jsonl(path: Path) -> Table:
             except (ValueError, TypeError, RecursionError) as error:
                 table.problems.append(Problem(str(path), number, f"not a JSON object: {error}"))
                 continue
-            for name in row:
-                if name not in table.columns:
-                    table.columns[name] = [""] * len(table.lines)
-            for name, column in table.columns.items():
-                column.append(row.get(name, ""))
+            rows.append(row)
             table.lines.append(number)
+            if len(rows) == _CHUNK:
+                _add_objects(rows, table)
+    _add_objects(rows, table)
     return table
+
+
+def _add_objects(rows: list[dict[str, str]], table: Table) -> None:
+    before = len(table.lines) - len(rows)
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name not in table.columns:
+            table.columns[name] = [""] * before
+    for name, column in table.columns.items():
+        column.extend([row.get(name, "") for row in rows])
+    rows.clear()
 
 
 def _row_of_text(line: str) -> dict[str, str]:
@@ -116,7 +135,10 @@ def _row_of_text(line: str) -> dict[str, str]:
 def _as_text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    # The common kinds at a tenth of the cost of `json.dumps`, which says the same.
+    return repr(value) if type(value) in (int, float) else json.dumps(value, ensure_ascii=False)
 
 
 def _line_of_first_bad_byte(path: Path) -> int | None:

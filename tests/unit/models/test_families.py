@@ -1,6 +1,8 @@
 """Each family's entry holds what it says: the cut at every height, company, LoRA, saving, one step; on small random models."""
 
 import functools
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -321,3 +323,12 @@ def test_an_encoder_that_shortens_its_frames_is_refused(pretrained, tmp_path):
     transformers.WavLMConfig(**config).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="add_adapter shortens the frames"):
         new_head(tmp_path, "ctc", vocabulary=Vocabulary(("a",)))
+
+
+@pytest.mark.parametrize("head", ["linear", "blstm"])
+def test_a_checkpoint_in_half_precision_is_taken_in_fp32(pretrained, tmp_path, head):
+    shutil.copytree(pretrained("hubert-layer"), tmp_path / "half")
+    config = json.loads((tmp_path / "half/config.json").read_text()) | {"dtype": "float16"}
+    (tmp_path / "half/config.json").write_text(json.dumps(config))
+    made = new_head(tmp_path / "half", "ctc", vocabulary=Vocabulary(("a",)), head=head)
+    assert {parameter.dtype for parameter in made.model.parameters()} == {torch.float32}
