@@ -14,6 +14,7 @@ from speechxfer.cli.evaluate import evaluate
 from speechxfer.cli.export import export
 from speechxfer.cli.finetune import finetune
 from speechxfer.cli.info import info
+from speechxfer.cli.manifest import manifest
 from speechxfer.cli.serve import serve
 from speechxfer.cli.transcribe import transcribe
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, info, demo):
+for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, manifest, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")
 app.add_typer(commands, name="commands")

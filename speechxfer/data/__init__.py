@@ -44,10 +44,12 @@ _PUBLIC = {
     "remove": "speechxfer.data.storage",
     "resample": "speechxfer.data.audio",
     "sift_sets": "speechxfer.data.check",
+    "split_manifest": "speechxfer.data.splits",
     "source_name": "speechxfer.data.stream",
     "speak": "speechxfer.data.synthesis",
     "stream_audio": "speechxfer.data.stream",
     "write_whole": "speechxfer.data.storage",
+    "write_manifest": "speechxfer.data.manifest",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -72,8 +74,10 @@ if TYPE_CHECKING:
     from speechxfer.data.manifest import Manifest as Manifest
     from speechxfer.data.manifest import parse_manifest as parse_manifest
     from speechxfer.data.manifest import read_manifest as read_manifest
+    from speechxfer.data.manifest import write_manifest as write_manifest
     from speechxfer.data.splits import named_sets as named_sets
     from speechxfer.data.splits import read_sets as read_sets
+    from speechxfer.data.splits import split_manifest as split_manifest
     from speechxfer.data.storage import exists as exists
     from speechxfer.data.storage import is_remote as is_remote
     from speechxfer.data.storage import list_files as list_files

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -116,13 +116,13 @@ def _by_pyav(narrow: Samples, codec: _Codec) -> tuple[Samples, int]:
 
     file = io.BytesIO()
     with av.open(file, "w", format=codec.container) as written:
-        stream = written.add_stream(codec.encoder, rate=codec.rate, layout="mono", bit_rate=codec.bit_rate)
+        stream: Any = written.add_stream(codec.encoder, rate=codec.rate, layout="mono", bit_rate=codec.bit_rate)
         frame = av.AudioFrame.from_ndarray(np.rint(narrow * 32_767).astype(np.int16)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts = codec.rate, 0
         for given in (frame, None):
             written.mux(stream.encode(given))
     file.seek(0)
-    with av.open(file) as opened:
+    with av.open(file, "r") as opened:
         converter = av.AudioResampler(format="flt", layout="mono")
         parts = [part.to_ndarray()[0] for frame in opened.decode(audio=0) for part in converter.resample(frame)]
         return np.concatenate(parts)[codec.delay :], int(opened.streams.audio[0].rate)

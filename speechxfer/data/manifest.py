@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from speechxfer.data.formats import read_table
+from speechxfer.data.formats import read_table, write_rows
 from speechxfer.data.utterance import Utterance
 from speechxfer.errors import DataError, Problem
 
@@ -124,13 +124,26 @@ class Manifest:
             writer.writerows(zip(*{**self.columns, "audio": audio}.values(), strict=True))
 
 
+def write_manifest(manifest: Manifest, path: Path, kind: str) -> None:
+    """Write a manifest with durations (see `check_sets`) for other tools: `csv`, `tsv`, `jsonl`, `nemo`, `stm` or `kaldi`.
+
+    Raises
+    ------
+    DataError
+        If the kind is unknown, or its form has no place for what a row holds.
+    """
+    columns = {**manifest.columns, "audio": [str(Path(utterance.audio).absolute()) for utterance in manifest]}  # type: ignore[arg-type]
+    write_rows([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], path, kind)
+
+
 def parse_manifest(spec: str | Path) -> Manifest:
     """Read a manifest; rows with problems stay in it, named in its `problems`.
 
     Parameters
     ----------
     spec
-        `file`, or `file[column=value,...]` for the rows that have these values.
+        `file`, or `file[column=value,...]` for the rows that have these values; or a folder, laid out as those of Kaldi,
+        LibriSpeech or Common Voice, or with one folder for each class.
 
     Returns
     -------
@@ -152,7 +165,7 @@ def parse_manifest(spec: str | Path) -> Manifest:
     if "id" not in columns:
         stems = (os.path.splitext(os.path.basename(audio))[0] for audio in columns["audio"])
         columns["id"] = [f"{stem}:{line}" for stem, line in zip(stems, table.lines, strict=True)]
-    manifest = Manifest(columns, str(path), table.lines)
+    manifest = Manifest(columns, table.source or str(path), table.lines)
     manifest.problems = [problem for row in _suspicious_rows(manifest) for problem in _row_problems(manifest, row)]
     selected = manifest.where(**conditions) if conditions else manifest
     if not len(selected) and not table.problems:

@@ -1,5 +1,7 @@
-"""Readers of manifest files; each gives columns of text with the line every row stands on."""
+"""Readers of manifests, each of which gives columns of text with the line every row stands on, and writers."""
 
-from speechxfer.data.formats.table import Table, read_table
+from speechxfer.data.formats.reading import read_table
+from speechxfer.data.formats.table import Table
+from speechxfer.data.formats.writing import write_rows
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "read_table", "write_rows"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from speechxfer.errors import DataError, Problem
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _CHUNK = 256  # rows; so few that the garbage collector, which would walk through all columns, is not called
 
 
@@ -27,39 +27,20 @@ class Table:
         Line in the file on which each row ends, from 1.
     problems
         Rows that could not be read as they stand; `row` is None for those left out.
+    source
+        The file that `lines` are of, where it is not the one that was asked for.
     """
 
     columns: dict[str, list[str]]
     lines: array[int] = field(default_factory=lambda: array("q"))
     problems: list[Problem] = field(default_factory=list)
+    source: str = ""
 
 
-def read_table(path: Path) -> Table:
-    """Read a manifest file by its suffix.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, empty, not UTF-8 or of an unknown kind.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in (*_DELIMITERS, ".jsonl"):
-        raise DataError([Problem(str(path), None, f"unknown kind {suffix!r}: expected .csv, .tsv or .jsonl")])
-    try:
-        table = _read_jsonl(path) if suffix == ".jsonl" else _read_delimited(path, _DELIMITERS[suffix])
-    except OSError as error:
-        raise DataError([Problem(str(path), None, f"cannot read the manifest: {error.strerror}")]) from None
-    except UnicodeDecodeError as error:
-        what = f"not UTF-8 (byte {error.object[error.start]:#04x}): save the manifest as UTF-8"
-        raise DataError([Problem(str(path), _line_of_first_bad_byte(path), what)]) from None
-    if not table.lines and not table.problems:
-        raise DataError([Problem(str(path), None, "no rows: expected a header line and one line per utterance")])
-    return table
-
-
-def _read_delimited(path: Path, delimiter: str) -> Table:
+def read_delimited(path: Path, delimiter: str, *, quoted: bool = True) -> Table:
+    """Read a table with a header line; without quotes, these are characters as any other."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
+        rows = csv.reader(file, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
         table = Table({})
         try:
             names = [name.strip() for name in next(rows, [])]
@@ -90,7 +71,8 @@ def _add(rows: list[list[str]], table: Table) -> None:
     rows.clear()
 
 
-def _read_jsonl(path: Path) -> Table:
+def read_jsonl(path: Path) -> Table:
+    """Read an object a line."""
     table, rows = Table({}), list[dict[str, str]]()
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
@@ -141,11 +123,9 @@ def _as_text(value: Any) -> str:
     return repr(value) if type(value) in (int, float) else json.dumps(value, ensure_ascii=False)
 
 
-def _line_of_first_bad_byte(path: Path) -> int | None:
-    with path.open("rb") as file:
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Give the lines that hold anything, stripped, with their numbers."""
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return None
+            if line.strip():
+                yield number, line.strip()

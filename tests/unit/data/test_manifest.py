@@ -199,6 +199,9 @@ def test_files_that_are_no_manifest(write, name, text, what):
 
 def test_a_missing_file_and_a_folder(tmp_path):
     (tmp_path / "folder.csv").mkdir()
-    for name in ("gone.csv", "folder.csv"):
-        with pytest.raises(DataError, match=f"{name}: cannot read the manifest"):
+    for name, what in (
+        ("gone.csv", "cannot read the manifest"),
+        ("folder.csv", "no audio with a transcript or in a class's folder"),
+    ):
+        with pytest.raises(DataError, match=f"{name}: {what}"):
             read_manifest(tmp_path / name)
