@@ -27,6 +27,10 @@ def _as_list(value: Any) -> Any:
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Normaliser = Literal[
+    "basic", "english", "none", "basic:ar", "basic:de", "basic:en", "basic:es", "basic:fr", "basic:it", "basic:nl", "basic:pl",
+    "basic:pt", "basic:ro", "basic:ru", "basic:tr", "basic:uk",
+]  # fmt: skip
 Codec = Literal["opus", "amr", "gsm", "mp3"]
 Trains = Annotated[str, Field(pattern=_TRAINS)]
 """What trains: `head` or `decoder`, with it `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or
@@ -102,7 +106,7 @@ class DataSection(_Section):
     groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
     on_bad_row: Literal["error", "skip"] = "error"
     split_by: Literal["speaker", "call", "id"] | None = None
-    normaliser: Literal["basic", "english", "none"] = "basic"
+    normaliser: Normaliser = "basic"
 
 
 class StoreSection(_Section):

@@ -1,12 +1,16 @@
 """Normalisers: what is kept, what goes, and once is enough."""
 
+import sys
 import unicodedata
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechxfer.data import normalise
+from speechxfer.errors import DataError
+from speechxfer.recipe import Normaliser
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,40 @@ def test_letters_marks_and_digits_stay(text):
     # Lower case first: some letters have more than one lower-case step.
     kept = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
     assert normalise(text, "basic") == kept
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("ro", "Ştiinţa costă 21 de lei", "știința costă douăzeci și unu de lei"),
+        ("tr", "ILIK İzmir, 3 Işık", "ılık izmir üç ışık"),
+        ("ar", "مُحَمَّدٌ ـــ نعم", "محمد نعم"),
+        ("de", "112 Straßen", "einhundertzwölf straßen"),
+        (
+            "en",
+            "Room 0, code 007, 1999 or 12345678901234",
+            "room zero code zero zero seven one thousand nine hundred and ninety nine or "
+            "one two three four five six seven eight nine zero one two three four",
+        ),
+        ("fr", "J'ai 80 francs", "j'ai quatre vingts francs"),
+        ("ru", "٣ дома", "три дома"),
+    ],
+)
+def test_languages_have_their_letters_and_numbers(language, text, expected):
+    assert normalise(text, f"basic:{language}") == expected
+
+
+@pytest.mark.parametrize("name", [name for name in get_args(Normaliser) if ":" in name])
+@settings(max_examples=25, deadline=None)
+@given(text=st.text(max_size=12) | st.integers(0, 10**13).map(str))
+def test_a_language_is_normalised_once_and_for_all(name, text):
+    once = normalise(text, name)
+    assert normalise(once, name) == once
+    assert not any(character.isdecimal() for character in once)
+
+
+def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "num2words", None)
+    assert normalise("ştiu", "basic:ro") == "știu"
+    with pytest.raises(DataError, match=r"pip install 'speechxfer\[text\]'"):
+        normalise("4", "basic:ro")
