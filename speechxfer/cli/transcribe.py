@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from speechxfer import Transcriber
+    from speechxfer.transcript import SpottedCommand
     from speechxfer.transcription import Recording
 
 _STDIN = "-"
@@ -126,7 +127,7 @@ def transcribe(
             for note in [] if quiet else result.notes:
                 print(f"note: {recording.path}: {note}", file=sys.stderr)
             if recognizer:
-                spotted = []
+                spotted: list[SpottedCommand] = []
                 with suppress(AudioError):  # that is among the problems of the transcript
                     spotted.extend(spot_commands(recognizer, source, channels, names_of_channels))
                 result = replace(result, commands=tuple(sorted(spotted, key=lambda event: event.start)))

@@ -79,7 +79,7 @@ def over_telephone(samples: Samples, rate: int, law: Law, lost: npt.NDArray[np.b
     narrow = resample(samples, rate, TELEPHONE_RATE)
     encode, decode = _LAWS[law]
     pcm = np.clip(np.rint(sosfilt(_band(), narrow) * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
-    heard = decode(encode(pcm)).astype(np.float32) / _FULL_SCALE
+    heard = (decode(encode(pcm)) / _FULL_SCALE).astype(np.float32)
     packets = np.pad(heard, (0, -len(heard) % PACKET_SAMPLES)).reshape(-1, PACKET_SAMPLES)
     for number in np.flatnonzero(lost[: len(packets)]):
         packets[number] = _FADE * packets[number - 1] if number else 0.0

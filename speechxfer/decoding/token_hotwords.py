@@ -31,7 +31,7 @@ class _Node:
     next: dict[int, _Node] = field(default_factory=dict)
 
 
-class TokenBias(LogitsProcessor):  # type: ignore[no-untyped-call]
+class TokenBias(LogitsProcessor):
     """Adds to the log-probabilities of tokens that begin or continue a term.
 
     Parameters

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy
@@ -129,9 +130,9 @@ def _batches(inputs: Sequence[tuple[int, Input]], size: int) -> Iterator[Batch]:
         yield Batch(part[0][0], tuple(one for _, one in part))
 
 
-def _done_by_workers(job: Job, batches: Sequence[Batch], workers: int) -> Iterator[dict[str, float]]:
+def _done_by_workers(job: Job, batches: Sequence[Batch], workers: int) -> Iterator[dict[str, Any]]:
     rows = [batch.to_row() for batch in batches]
-    data = ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
+    data: Any = ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
     workers = min(workers, len(rows))
     done = data.map(ArchiveWorker, fn_constructor_args=(job,), compute=ActorPoolStrategy(size=workers), **share_of_node(workers))
     try:
