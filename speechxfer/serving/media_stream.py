@@ -27,6 +27,7 @@ from speechxfer.serving.state import ServerState
 _TRACKS = ("inbound", "outbound")
 _START_SECONDS = 10.0
 _MAX_HOTWORDS = 4_000  # letters
+_PARTIAL_SECONDS = 0.5  # of new audio; partials are most of what many calls cost
 # Codes of RFC 6455 and the IANA registry.
 _NORMAL, _UNSUPPORTED, _POLICY, _TRY_LATER = 1000, 1003, 1008, 1013
 _LONGEST_REASON = 120  # bytes
@@ -129,6 +130,7 @@ class _Stream:
             hotwords=[*dict.fromkeys([*always, *asked])],
             commands=self._state.shelf.commands,
             redact=Redactor() if settings.redact else None,
+            partial_seconds=_PARTIAL_SECONDS,
         )
 
     async def _message(self, seconds: float) -> dict[str, Any]:
