@@ -33,14 +33,17 @@ def finetune(
     from speechxfer import read_recipe
     from speechxfer.cli.progress import RunProgress
     from speechxfer.cli.tables import show_learning_curve, show_proof, show_sets
+    from speechxfer.training import is_first_process
 
     sugar = {"training.device": device, "training.precision": precision, "training.batch_seconds": batch_seconds}
     sugar |= {"proof.control": control, "store.enabled": "false" if no_store else None}
     sugar |= {"proof.learning_curve": learning_curve and f"[{learning_curve}]"}
     given = [f"{key}={value}" for key, value in sugar.items() if value is not None]
     checked = read_recipe(recipe, [*(overrides or []), *given])
-    with RunProgress(quiet) as progress:
+    with RunProgress(quiet or not is_first_process()) as progress:
         report = run_finetune(checked, out, progress, resume=resume)
+    if not is_first_process():
+        return
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:

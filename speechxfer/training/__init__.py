@@ -9,6 +9,7 @@ _PUBLIC = {
     "Event": "speechxfer.training.run",
     "fill_store": "speechxfer.training.filling",
     "finetune": "speechxfer.training.finetuning",
+    "is_first_process": "speechxfer.training.processes",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -16,6 +17,7 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.training.filling import fill_store as fill_store
     from speechxfer.training.finetuning import finetune as finetune
+    from speechxfer.training.processes import is_first_process as is_first_process
     from speechxfer.training.run import Event as Event
 
 

@@ -17,6 +17,7 @@ from speechxfer.report import make_report, plot_learning_curve, write_answers, w
 from speechxfer.training.comparisons import learning_curve, proof, score, scratch_control, starting_point
 from speechxfer.training.guarding import guard
 from speechxfer.training.preparation import Prepared, prepare
+from speechxfer.training.processes import is_first_process, own_directory
 from speechxfer.training.run import Listener, Run
 from speechxfer.training.stages import train
 
@@ -50,10 +51,19 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
         If training cannot go on.
     RunStoppedError
         If the user stopped it (Ctrl-C); what is needed to resume is saved.
+
+    Notes
+    -----
+    Under `torchrun` or `accelerate launch`, each process takes its share of every step.
     """
+    with own_directory(Path(out), resume=resume) as directory:
+        return _finetune(recipe, directory, listener if is_first_process() else None, resume)
+
+
+def _finetune(recipe: Recipe, directory: Path, listener: Listener | None, resume: bool) -> dict[str, Any]:
     prepared = prepare(recipe)
     notes = [*prepared.notes, *(f"left out: {problem}" for problem in prepared.skipped)]
-    run = Run(Path(out), recipe, listener, resume)
+    run = Run(directory, recipe, listener, resume)
     run.tell("start", sets={name: _size(manifest) for name, manifest in prepared.sets.items()}, task=recipe.task)
     for note in notes:
         run.tell("note", text=note)

@@ -142,7 +142,7 @@ def run_stage(
     training, stage = recipe.training, recipe.stages()[number]
     epochs = stage.epochs or training.epochs
     batches = (_plan_epoch(training_set, recipe, number, epoch, stage.mix_share or 0.0) for epoch in range(epochs))
-    plans = [_in_steps(planned, training.accumulation) for planned in batches]
+    plans = [_in_steps(planned, training.accumulation * accelerator.num_processes) for planned in batches]
     best = BestCheckpoint(run.checkpoints / f"stage{number}-best.safetensors", split.model)
     state = StageState(number, stage, recipe, split, sum(map(len, plans)), best)
     prepared, optimizer = accelerator.prepare(split, state.optimizer)
@@ -156,15 +156,16 @@ def run_stage(
         if not state.step:
             state.begin_epoch()
         split.train_suffix()
-        for micro_batches in _masked(plan[state.step :], source, recipe, split, state, training_set, accelerator):
-            loss = stepper.take(micro_batches)
+        shares = _masked(plan[state.step :], source, recipe, split, state, training_set, accelerator)
+        for step, micro_batches in zip(plan[state.step :], shares, strict=True):
+            loss, is_interrupted = stepper.take(micro_batches, sum(map(len, step)), run.is_interrupted())
             state.pull()
             state.schedule.step()
             state.average.update()
             state.step, state.steps, state.loss_sum = state.step + 1, state.steps + 1, state.loss_sum + loss
             first_step_seconds = first_step_seconds or time.perf_counter() - start
             run.tell("step", stage=number, epoch=state.epoch + 1, epochs=epochs, step=state.step, steps=len(plan), loss=loss)
-            if run.is_interrupted():
+            if is_interrupted:
                 run.save(state.checkpoint())
                 raise RunStoppedError
             if time.monotonic() - last_saved > 60 * training.checkpoint_minutes:
@@ -238,9 +239,14 @@ def _plan_epoch(training_set: TrainingSet, recipe: Recipe, stage: int, epoch: in
     return [[(rows[place], chosen[place]) for place in batch] for batch in batches]
 
 
-def _in_steps(batches: Planned, accumulation: int) -> list[Planned]:
+def _in_steps(batches: Planned, count: int) -> list[Planned]:
     """Put so many batches into each step of the optimiser; the last step of an epoch may have fewer."""
-    return [batches[start : start + accumulation] for start in range(0, len(batches), accumulation)]
+    return [batches[start : start + count] for start in range(0, len(batches), count)]
+
+
+def _share(step: Planned, accelerator: Accelerator) -> Planned:
+    """Give this process's batches of a step; one that has none gets the first, for nothing: all exchange gradients."""
+    return step[accelerator.process_index :: accelerator.num_processes] or step[:1]
 
 
 def _masked(
@@ -252,19 +258,21 @@ def _masked(
     training_set: TrainingSet,
     accelerator: Accelerator,
 ) -> Iterator[list[MicroBatch]]:
-    """Give the masked batches of each step on the device, with their targets and utterances."""
+    """Give this process's masked batches of each step on the device, with their targets and utterances."""
     views, targets = training_set.views, training_set.targets
-    features = source.batches([[views[row][view] for row, view in batch] for step in steps for batch in step])
+    shares = [_share(step, accelerator) for step in steps]
+    features = source.batches([[views[row][view] for row, view in batch] for share in shares for batch in share])
 
     def masked(batch: FeatureBatch) -> FeatureBatch:
         return mask_features(batch, recipe.augment, split.frame_seconds_at_cut, state.masks).to(accelerator.device)
 
-    for step in steps:
+    for step, share in zip(steps, shares, strict=True):
         yield [
             MicroBatch(
                 masked(batch),
                 [targets[row][view] for row, view in places],
                 [views[row][view].utterance for row, view in places],
+                counts=accelerator.process_index < len(step),
             )
-            for places, batch in zip(step, islice(features, len(step)), strict=True)
+            for places, batch in zip(share, islice(features, len(share)), strict=True)
         ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -85,6 +85,7 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
             train=stage.train,
             cut=str(split.cut),
             parts=describe_trainable(model, speech_model.family),
+            processes=accelerator.num_processes,
         )
         source.plan(as_items(sets["dev"]))
         source.plan([item for views in training_set.views for item in views])
@@ -224,6 +225,7 @@ def make_accelerator(recipe: Recipe, directory: Path) -> Accelerator:
         mixed_precision="bf16" if precision == "bf16" else "no",
         log_with=training.trackers or None,
         project_dir=str(directory),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if training.trackers:
         accelerator.init_trackers("speechxfer")

@@ -27,19 +27,21 @@ class MicroBatch:
     features: FeatureBatch
     targets: Sequence[Any]
     utterances: Sequence[Utterance]
+    counts: bool = True  # or is there for the sake of the other processes alone
 
     def halves(self) -> list[MicroBatch]:
         """Give the two halves; a single row stays whole."""
         half = len(self.targets) // 2
         parts = (slice(half), slice(half, None)) if half else (slice(None),)
-        return [MicroBatch(self.features.rows(part), self.targets[part], self.utterances[part]) for part in parts]
+        return [MicroBatch(self.features.rows(part), self.targets[part], self.utterances[part], self.counts) for part in parts]
 
 
 class Stepper:
     """Takes the steps of one stage.
 
-    The loss of a step is the sum over its utterances divided by their number, however many batches they come in. When memory runs
-    out, batches are halved from then on; the result is the same but for rounding, so that exact resumption is no longer claimed.
+    The loss of a step is the sum over its utterances divided by their number, however many batches and processes they come in.
+    When memory runs out, batches are halved from then on; the result is the same but for rounding, so that exact resumption is
+    no longer claimed.
 
     Parameters
     ----------
@@ -61,8 +63,24 @@ class Stepper:
         self._run = run
         self._halvings = 0
 
-    def take(self, micro_batches: Sequence[MicroBatch]) -> float:
+    def take(self, micro_batches: Sequence[MicroBatch], count: int, stop: bool = False) -> tuple[float, bool]:
         """Take one step.
+
+        Parameters
+        ----------
+        micro_batches
+            This process's.
+        count
+            Utterances of the step, all processes together.
+        stop
+            Whether this process was asked to stop.
+
+        Returns
+        -------
+        float
+            The mean loss of the step's utterances.
+        bool
+            Whether any process was asked to stop.
 
         Raises
         ------
@@ -74,7 +92,7 @@ class Stepper:
             for _ in range(self._halvings):
                 parts = [half for part in parts for half in part.halves()]
             try:
-                return self._take(parts)
+                return self._take(parts, count, stop)
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -85,20 +103,24 @@ class Stepper:
             advice = "a smaller training.batch_seconds avoids it"
             self._run.tell("note", text=f"out of memory: batches are cut into {2**self._halvings} from here on; {advice}")
 
-    def _take(self, parts: Sequence[MicroBatch]) -> float:
-        count = sum(len(part.targets) for part in parts)
+    def _take(self, parts: Sequence[MicroBatch], count: int, stop: bool) -> tuple[float, bool]:
+        processes = self._accelerator.num_processes  # whose gradients are averaged
         total = 0.0
         for number, part in enumerate(parts, start=1):
             # Processes exchange gradients once a step.
             with self._accelerator.no_sync(self._model) if number < len(parts) else nullcontext():
                 losses = self._losses(part)
                 _refuse_non_finite(losses, part.utterances)
-                self._accelerator.backward(losses.sum() / count)
-            total += losses.sum().item()
+                loss = losses.sum() * part.counts
+                self._accelerator.backward(loss * processes / count)
+            total += loss.item()
         self._accelerator.clip_grad_norm_(self._model.parameters(), self._recipe.training.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return total / count
+        if processes == 1:
+            return total / count, stop
+        told: Any = self._accelerator.reduce(torch.tensor([total, float(stop)], device=self._accelerator.device), "sum")
+        return float(told[0]) / count, bool(told[1])
 
     def _losses(self, part: MicroBatch) -> Tensor:
         smoothing = self._recipe.training.label_smoothing
