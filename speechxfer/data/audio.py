@@ -7,17 +7,20 @@ always comes from the file.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from speechxfer.data.storage import is_remote, open_file
 from speechxfer.data.utterance import Utterance, Waveform
-from speechxfer.errors import AudioError
+from speechxfer.errors import AudioError, StorageError
 
 if TYPE_CHECKING:
     from av.audio import AudioStream
@@ -53,10 +56,11 @@ def probe(path: str) -> AudioInfo:
     AudioError
         If the file is missing or neither libsndfile nor FFmpeg can read it.
     """
-    if not Path(path).is_file():
+    if not is_remote(path) and not Path(path).is_file():
         raise AudioError(f"{path}: no such file" if not Path(path).exists() else f"{path}: not a file")
     try:
-        info = soundfile.info(path)
+        with _opened(path) as file:
+            info = soundfile.info(file)
         return AudioInfo(info.samplerate, info.channels, info.frames, info.subtype in ("FLOAT", "DOUBLE"))
     except _UNKNOWN_TO_SOUNDFILE:
         waveform = _decode_with_av(path, 0.0, None)
@@ -69,7 +73,7 @@ def read_waveform(path: str, start: float = 0.0, end: float | None = None) -> Wa
     Parameters
     ----------
     path
-        The file.
+        The file, or its URL.
     start, end
         The stretch in seconds; None is the end of the file.
 
@@ -84,7 +88,7 @@ def read_waveform(path: str, start: float = 0.0, end: float | None = None) -> Wa
         If the file cannot be decoded or the stretch lies outside it.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with _opened(path) as source, soundfile.SoundFile(source) as file:
             rate = int(file.samplerate)
             first = round(start * rate)
             last = file.frames if end is None else round(end * rate)
@@ -96,12 +100,26 @@ def read_waveform(path: str, start: float = 0.0, end: float | None = None) -> Wa
         return _decode_with_av(path, start, end)
 
 
+@contextmanager
+def _opened(path: str) -> Iterator[str | BinaryIO]:
+    """Give what decoders can read: a local file's own path, another's open file."""
+    if not is_remote(path):
+        yield path
+        return
+    try:
+        file = open_file(path)
+    except StorageError as error:
+        raise AudioError(str(error)) from None
+    with file:
+        yield file
+
+
 def _decode_with_av(path: str, start: float, end: float | None) -> Waveform:
     """Decode with FFmpeg's libraries; seeks near `start` and drops what lies before it."""
     import av
 
     try:
-        with av.open(path) as container:
+        with _opened(path) as file, av.open(file, "r") as container:
             stream = container.streams.audio[0]
             rate = av_sampling_rate(stream)
             # Time 0 is the first sample that comes out, whatever the container's clock shows there.

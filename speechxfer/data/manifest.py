@@ -9,6 +9,7 @@ import difflib
 import math
 import os
 import re
+import tempfile
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from speechxfer.data.formats import read_table, write_rows
+from speechxfer.data.formats import Table, read_table, write_rows
+from speechxfer.data.storage import is_remote, read_text
 from speechxfer.data.utterance import Utterance
-from speechxfer.errors import DataError, Problem
+from speechxfer.errors import DataError, Problem, StorageError
 
 STANDARD_COLUMNS = (
     "id",
@@ -61,7 +63,7 @@ class Manifest:
         self.source = source
         self.lines = array("q", lines)
         self.problems = list(problems)
-        self._root = Path(source).parent
+        self._root = source.rpartition("/")[0] if is_remote(source) else Path(source).parent
 
     def __len__(self) -> int:
         """Give the number of rows."""
@@ -79,7 +81,7 @@ class Manifest:
 
         return Utterance(
             id=value("id"),
-            audio=str(self._root / value("audio")),
+            audio=self._audio(value("audio")),
             start=_seconds(value("start")) or 0.0,
             end=_seconds(value("end")),
             channel=_channel(value("channel")),
@@ -89,6 +91,14 @@ class Manifest:
                 {name: column[row] for name, column in self.columns.items() if name not in STANDARD_COLUMNS[:7]}
             ),
         )
+
+    def _audio(self, name: str) -> str:
+        """Give the path or URL of a file that is named in the manifest."""
+        if is_remote(name):
+            return name
+        if isinstance(self._root, Path):
+            return str(self._root / name)
+        return name if name.startswith("/") else f"{self._root}/{name}"
 
     def __repr__(self) -> str:
         """Give source and size."""
@@ -120,7 +130,8 @@ class Manifest:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(self.columns)
-            audio = [str((self._root / value).absolute()) for value in self.columns["audio"]]
+            found = [self._audio(value) for value in self.columns["audio"]]
+            audio = [name if is_remote(name) else str(Path(name).absolute()) for name in found]
             writer.writerows(zip(*{**self.columns, "audio": audio}.values(), strict=True))
 
 
@@ -142,8 +153,8 @@ def parse_manifest(spec: str | Path) -> Manifest:
     Parameters
     ----------
     spec
-        `file`, or `file[column=value,...]` for the rows that have these values; or a folder, laid out as those of Kaldi,
-        LibriSpeech or Common Voice, or with one folder for each class.
+        `file`, or `file[column=value,...]` for the rows that have these values, on the disk or at a URL; or a folder, laid out as
+        those of Kaldi, LibriSpeech or Common Voice, or with one folder for each class.
 
     Returns
     -------
@@ -156,21 +167,21 @@ def parse_manifest(spec: str | Path) -> Manifest:
         If the file cannot be read, lacks a column, or no row is selected.
     """
     path, conditions = _split_spec(str(spec))
-    table = read_table(path)
+    table = _fetched(path) if is_remote(path) else read_table(Path(path))
     columns = _rename_alias(table.columns)
     required = ["audio", *conditions]
-    missing = [Problem(str(path), 1, _missing_column(name, columns)) for name in required if name not in columns]
+    missing = [Problem(path, 1, _missing_column(name, columns)) for name in required if name not in columns]
     if missing:
         raise DataError([*missing, *table.problems])
     if "id" not in columns:
         stems = (os.path.splitext(os.path.basename(audio))[0] for audio in columns["audio"])
         columns["id"] = [f"{stem}:{line}" for stem, line in zip(stems, table.lines, strict=True)]
-    manifest = Manifest(columns, table.source or str(path), table.lines)
+    manifest = Manifest(columns, table.source or path, table.lines)
     manifest.problems = [problem for row in _suspicious_rows(manifest) for problem in _row_problems(manifest, row)]
     selected = manifest.where(**conditions) if conditions else manifest
     if not len(selected) and not table.problems:
         found = {name: sorted(set(columns[name]))[:10] for name in conditions}
-        raise DataError([Problem(str(path), None, f"no row has {conditions}; found {found}")])
+        raise DataError([Problem(path, None, f"no row has {conditions}; found {found}")])
     # Rows that could not be split into fields have no place in the table; they are named whatever is selected.
     selected.problems.extend(table.problems)
     return selected
@@ -201,17 +212,37 @@ def read_manifest(spec: str | Path) -> Manifest:
     return manifest
 
 
-def _split_spec(spec: str) -> tuple[Path, dict[str, str]]:
+def _fetched(url: str) -> Table:
+    """Read a manifest at a URL; its problems name the URL."""
+
+    def there(problems: Sequence[Problem]) -> list[Problem]:
+        return [replace(problem, file=url) for problem in problems]
+
+    try:
+        text = read_text(url)
+    except StorageError as error:
+        raise DataError([Problem(url, None, f"cannot read the manifest: {str(error).removeprefix(f'{url}: ')}")]) from None
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / url.rpartition("/")[2]
+        copy.write_text(text, encoding="utf-8")
+        try:
+            table = read_table(copy)
+        except DataError as error:
+            raise DataError(there(error.problems)) from None
+    return replace(table, source=url, problems=there(table.problems))
+
+
+def _split_spec(spec: str) -> tuple[str, dict[str, str]]:
     match = _SELECTOR.match(spec)
     if not match or Path(spec).exists():
-        return Path(spec), {}
+        return spec, {}
     conditions: dict[str, str] = {}
     for condition in match["conditions"].split(","):
         name, equals, value = condition.partition("=")
         if not equals:
             raise DataError([Problem(match["path"], None, f"[{match['conditions']}]: expected [column=value,...]")])
         conditions[name.strip()] = value.strip()
-    return Path(match["path"]), conditions
+    return match["path"], conditions
 
 
 def _rename_alias(columns: Mapping[str, list[str]]) -> dict[str, list[str]]:

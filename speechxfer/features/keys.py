@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from speechxfer.data import Utterance, Waveform, WaveformAugmenter, load_audio
+from speechxfer.data import Utterance, Waveform, WaveformAugmenter, is_remote, load_audio
 from speechxfer.errors import AudioError, StoreError
 from speechxfer.features.item import Item
 from speechxfer.features.record_file import KEY_BYTES
@@ -140,7 +140,7 @@ class AudioContents:
         """
         if isinstance(utterance.audio, Waveform):
             return _digest(load_audio(utterance, rate).tobytes())
-        path = os.path.abspath(utterance.audio)
+        path = utterance.audio if is_remote(utterance.audio) else os.path.abspath(utterance.audio)
         stretch = json.dumps([path, utterance.start, utterance.end, utterance.channel, rate])
         file = _identity(path)
         asked = ("SELECT digest FROM contents WHERE stretch = ? AND file = ? AND file != ''", (stretch, file))

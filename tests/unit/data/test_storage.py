@@ -1,12 +1,24 @@
 """Files in memory and on the disk by one road: whole or not at all, and patient with what may be over in a moment."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 
-from speechxfer.data import Waveform, list_files, read_text, remove, stream_audio, write_whole
+from speechxfer.data import (
+    Waveform,
+    list_files,
+    load_audio,
+    probe,
+    read_manifest,
+    read_text,
+    remove,
+    stream_audio,
+    write_whole,
+)
 from speechxfer.data import storage as storage_module
-from speechxfer.errors import AudioError, StorageError
+from speechxfer.errors import AudioError, DataError, StorageError
 
 
 @pytest.mark.parametrize("where", ["disk", "memory"])
@@ -41,6 +53,30 @@ def test_a_recording_is_read_from_where_it_lies(memory, tmp_path):
         [*stream_audio("memory://bucket/gone.wav", 16_000)]
     with pytest.raises(AudioError, match="nowhere://x"):
         [*stream_audio("nowhere://x/y.wav", 16_000)]
+
+
+def test_a_manifest_is_read_from_where_it_lies(memory, tmp_path):
+    tone = np.sin(np.arange(16_000) / 20).astype(np.float32) / 2
+    soundfile.write(tmp_path / "tone.ogg", tone, 16_000)
+    soundfile.write(tmp_path / "tone.m4a.wav", tone, 16_000)
+    memory.pipe_file("/bucket/calls/a/tone.ogg", (tmp_path / "tone.ogg").read_bytes())
+    rows = f"audio,start,end,text\na/tone.ogg,0.1,0.5,one\n{tmp_path / 'tone.m4a.wav'},,,two\nmemory://bucket/calls/a/tone.ogg,,,one\n"
+    memory.pipe_file("/bucket/calls/list.csv", rows.encode())
+    manifest = read_manifest("memory://bucket/calls/list.csv[text=one]")
+    assert [utterance.audio for utterance in manifest] == ["memory://bucket/calls/a/tone.ogg"] * 2
+    local = replace(manifest[0], audio=str(tmp_path / "tone.ogg"))
+    assert np.array_equal(load_audio(manifest[0], 8_000), load_audio(local, 8_000))
+    assert probe(manifest[0].audio) == probe(local.audio)
+    assert read_manifest("memory://bucket/calls/list.csv")[1].audio == str(tmp_path / "tone.m4a.wav")
+    manifest.write(tmp_path / "copy.csv")
+    assert [utterance.audio for utterance in read_manifest(tmp_path / "copy.csv")] == [one.audio for one in manifest]
+    with pytest.raises(DataError, match=r"memory://bucket/gone\.csv: cannot read the manifest: no such file"):
+        read_manifest("memory://bucket/gone.csv")
+    memory.pipe_file("/bucket/bad.csv", b"audio,start\nx.wav,soon\n")
+    with pytest.raises(DataError, match=r"memory://bucket/bad\.csv:2"):
+        read_manifest("memory://bucket/bad.csv")
+    with pytest.raises(AudioError, match=r"memory://bucket/x\.wav: no such file"):
+        probe("memory://bucket/x.wav")
 
 
 def test_what_may_be_over_in_a_moment_is_tried_again(monkeypatch, memory):
