@@ -14,6 +14,7 @@ from speechxfer.cli.evaluate import evaluate
 from speechxfer.cli.export import export
 from speechxfer.cli.finetune import finetune
 from speechxfer.cli.info import info
+from speechxfer.cli.lm import lm
 from speechxfer.cli.manifest import manifest
 from speechxfer.cli.serve import serve
 from speechxfer.cli.transcribe import transcribe
@@ -30,3 +31,4 @@ for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doct
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")
 app.add_typer(commands, name="commands")
+app.add_typer(lm, name="lm")

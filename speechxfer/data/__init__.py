@@ -38,6 +38,7 @@ _PUBLIC = {
     "plan_batches": "speechxfer.data.batching",
     "probe": "speechxfer.data.audio",
     "read_manifest": "speechxfer.data.manifest",
+    "read_sentences": "speechxfer.data.sentences",
     "read_sets": "speechxfer.data.splits",
     "read_text": "speechxfer.data.storage",
     "refuse": "speechxfer.data.check",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from speechxfer.data.manifest import parse_manifest as parse_manifest
     from speechxfer.data.manifest import read_manifest as read_manifest
     from speechxfer.data.manifest import write_manifest as write_manifest
+    from speechxfer.data.sentences import read_sentences as read_sentences
     from speechxfer.data.splits import named_sets as named_sets
     from speechxfer.data.splits import read_sets as read_sets
     from speechxfer.data.splits import split_manifest as split_manifest

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "BeamDecoder": "speechxfer.decoding.beam",
+    "BuiltLanguageModel": "speechxfer.decoding.language_model",
     "Decoder": "speechxfer.decoding.ctc",
     "Hotword": "speechxfer.decoding.hotwords",
     "HotwordDecoder": "speechxfer.decoding.spotting",
     "Recognised": "speechxfer.decoding.recognition",
     "Calibration": "speechxfer.decoding.confidence",
     "align_words": "speechxfer.decoding.alignment",
+    "build_language_model": "speechxfer.decoding.language_model",
     "calibrate": "speechxfer.decoding.confidence",
     "calibrate_segment": "speechxfer.decoding.confidence",
     "calibration_error": "speechxfer.decoding.confidence",
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from speechxfer.decoding.decoder import make_decoder as make_decoder
     from speechxfer.decoding.hotwords import Hotword as Hotword
     from speechxfer.decoding.hotwords import read_hotwords as read_hotwords
+    from speechxfer.decoding.language_model import BuiltLanguageModel as BuiltLanguageModel
+    from speechxfer.decoding.language_model import build_language_model as build_language_model
     from speechxfer.decoding.recognition import Recognised as Recognised
     from speechxfer.decoding.recognition import classify as classify
     from speechxfer.decoding.recognition import ctc_log_probs as ctc_log_probs
