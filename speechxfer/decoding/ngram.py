@@ -2,8 +2,8 @@
 
 Kneser and Ney, "Improved backing-off for m-gram language modeling" (ICASSP 1995); three discounts for each order by Chen and
 Goodman, "An empirical study of smoothing techniques for language modeling" (1998), section 3. Conventions are those of Heafield
-et al., "Scalable modified Kneser-Ney language model estimation" (ACL 2013): unigrams are interpolated with the uniform distribution, of
-which the unknown word has its share, and n-grams at the beginning of a sentence keep their plain counts.
+et al., "Scalable modified Kneser-Ney language model estimation" (ACL 2013): unigrams are interpolated with the uniform
+distribution, of which the unknown word has its share; n-grams at the beginning of a sentence keep their plain counts.
 
 An n-gram is known by the table's row of its suffix (all but its first word) and by its first word, so that tables of any order
 are columns of numbers, and the row of its context (all but its last word) is found by bisection.
