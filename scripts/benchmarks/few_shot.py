@@ -28,7 +28,6 @@ from few_shot_baselines import LogMelProbe, MfccDtw
 
 from speechxfer.commands import (
     Choice,
-    CommandEncoder,
     CommandRecognizer,
     EventPicker,
     LinearClassifier,
@@ -44,7 +43,7 @@ from speechxfer.commands import (
 from speechxfer.data import Manifest, Utterance, Waveform, load_audio, read_manifest
 from speechxfer.decoding import ctc_log_probs
 from speechxfer.evaluation import as_items, bootstrap_interval
-from speechxfer.features import FeatureSource
+from speechxfer.features import FeatureSource, StatisticsEncoder
 from speechxfer.models import for_inference, load_model
 
 PARTS = ("fsdd", "arabic", "open", "speed", "zero")
@@ -114,7 +113,7 @@ class Ours:
     name = "speechxfer"
 
     def __init__(self, model: Path, utterances: Sequence[Utterance]) -> None:
-        self._encoder = CommandEncoder(model)
+        self._encoder = StatisticsEncoder(model)
         self._utterances = utterances
         self._enrolled: dict[tuple[int, ...], tuple[Choice, LinearClassifier]] = {}
         self._queries: dict[int, np.ndarray] = {}

@@ -6,6 +6,7 @@ import typer
 
 from speechxfer.cli.align import align
 from speechxfer.cli.cache import cache
+from speechxfer.cli.cluster import cluster
 from speechxfer.cli.commands import commands
 from speechxfer.cli.compare import compare
 from speechxfer.cli.demo import demo
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, manifest, info, demo):
+for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, cluster, manifest, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")
 app.add_typer(commands, name="commands")

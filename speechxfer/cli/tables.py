@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from speechxfer.report import DemoResult, describe_decoder, describe_learning_curve
 from speechxfer.transcript import Transcript
 
 if TYPE_CHECKING:
+    from speechxfer.adaptation import Clustering
     from speechxfer.evaluation import DomainGap
 
 
@@ -129,6 +131,31 @@ def show_gap(gap: DomainGap, names: tuple[str, str], console: Console) -> None:
         share = f"words of the second set that the first lacks: {_percent(gap.unseen.rate)} of {gap.unseen.words}"
         console.print(share + (f", most often {words}" if words else ""), markup=False, highlight=False)
     for sentence in gap.sentences:
+        console.print(sentence, markup=False, highlight=False)
+
+
+def show_clusters(found: Clustering, console: Console) -> None:
+    """Print the groups: how large, what they sound like, what they correspond to, and which recordings to listen to."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = [*found.agreement]
+    headings = ("group", "size", "share", "length, s", "sound to, Hz", "level over noise, dB", *columns, "nearest to the centre")
+    for heading in headings:
+        text = heading in ("group", "nearest to the centre", *columns)
+        table.add_column(heading, justify="left" if text else "right", overflow="fold")
+    for one in found.clusters:
+        audio = (f"{one.audio.seconds:.1f}", f"{one.audio.bandwidth_hz:.0f}", f"{one.audio.snr_db:.0f}")
+        known = (f"{one.known[name].value} ({_percent(one.known[name].share)})" if name in one.known else "-" for name in columns)
+        table.add_row(
+            one.name or "none", str(one.size), _percent(one.share), *audio, *map(escape, known), *map(escape, one.central[:1])
+        )
+        for other in one.central[1:]:
+            table.add_row(*[""] * (len(headings) - 1), escape(other))
+    console.print(table, highlight=False)
+    for name, index in found.agreement.items():
+        console.print(f"{name}: adjusted Rand index {index:.2f}", markup=False, highlight=False)
+    for place, what in found.left_out:
+        console.print(f"left out: {place}: {what}", markup=False, highlight=False)
+    for sentence in found.sentences:
         console.print(sentence, markup=False, highlight=False)
 
 

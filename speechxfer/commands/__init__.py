@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Choice": "speechxfer.commands.selection",
     "choose": "speechxfer.commands.selection",
-    "CommandEncoder": "speechxfer.commands.features",
     "speech_in": "speechxfer.commands.features",
     "LinearClassifier": "speechxfer.commands.classifiers",
     "fit_probe": "speechxfer.commands.classifiers",
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from speechxfer.commands.enrolling import enrol as enrol
     from speechxfer.commands.enrolment import Enrolment as Enrolment
     from speechxfer.commands.examples import read_examples as read_examples
-    from speechxfer.commands.features import CommandEncoder as CommandEncoder
     from speechxfer.commands.features import speech_in as speech_in
     from speechxfer.commands.recognizer import CommandRecognizer as CommandRecognizer
     from speechxfer.commands.recognizer import Heard as Heard

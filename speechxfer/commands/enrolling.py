@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from speechxfer.commands.enrolment import Enrolment
 from speechxfer.commands.examples import read_examples
-from speechxfer.commands.features import CommandEncoder, Statistics, in_memory, speech_in
+from speechxfer.commands.features import in_memory, speech_in
 from speechxfer.commands.near_misses import near_misses
 from speechxfer.commands.views import views_of
 from speechxfer.commands.windows import HOP_FRAMES, HOP_SECONDS, SpeechWindows
 from speechxfer.data import VAD_FRAME, VAD_RATE, Manifest, Utterance, load_audio, refuse, sift_sets
 from speechxfer.errors import DataError, Problem
-from speechxfer.features import FeatureStore
+from speechxfer.features import FeatureStore, Statistics, StatisticsEncoder
 from speechxfer.models import EMBEDDED
 
 _MOST_UNKNOWN = 3000
@@ -68,7 +68,7 @@ def enrol(
         If the model cannot be used.
     """
     checked = examples if isinstance(examples, Manifest) else read_examples(examples)
-    encoder = CommandEncoder(model, device=device, precision=precision, store=store)
+    encoder = StatisticsEncoder(model, device=device, precision=precision, store=store)
     if onto and onto.digest != encoder.digest:
         raise DataError([Problem(str(model), None, f"is another model than that of the commands there, {onto.model}")])
     spoken = [speech_in(example) for example in checked]

@@ -18,9 +18,9 @@ from safetensors.numpy import load, save
 from scipy.special import logsumexp
 
 from speechxfer.commands.classifiers import Floats, LinearClassifier, Numbers, fit_probe
-from speechxfer.commands.features import Statistics
 from speechxfer.commands.selection import Choice, choose
 from speechxfer.errors import ModelError, StoreError
+from speechxfer.features import Statistics
 from speechxfer.report import write_json
 
 FILE = "commands.json"
@@ -39,7 +39,7 @@ class Enrolment:
     model
         Directory of the model whose encoder is used.
     digest
-        Hash of that encoder, see `CommandEncoder`.
+        Hash of that encoder, see `StatisticsEncoder`.
     commands
         Names, in the order in which they were enrolled.
     labels, ids, speakers

@@ -1,94 +1,18 @@
-"""Utterances in, what an encoder makes of them out: mean and standard deviation over time of every layer.
-
-float32 `[utterances, layers, 2 x width]`; layer 0 is what goes into the first one. Statistics pooling as in x-vectors (Snyder et
-al. 2018), by the road that training takes: the found cut behind the encoder, `FeatureSource`, and a store if one is given.
-"""
+"""A command's recording in, the stretch of it that is speech out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from speechxfer.data import VAD_FRAME, VAD_RATE, Samples, Utterance, VoiceActivity, Waveform, load_audio
-from speechxfer.features import FeatureSource, FeatureStore, Item
-from speechxfer.models import for_inference, new_head, suitable_batch_seconds
-
-Statistics = npt.NDArray[np.float32]
-"""`[utterances, layers, 2 x width]`: of each layer its means over time, then its standard deviations."""
 
 _SPEECH = 0.5  # probability
 _MARGIN_SECONDS = 0.2  # what the detector takes for silence may be the breath of a consonant
 _FOREGROUND_DB = 20.0  # people who talk in the background are speech for the detector, too
 _LOUD, _MAX_GAIN = 0.2, 30.0
-
-
-class CommandEncoder:
-    """A pretrained or fine-tuned model, of which only the encoder is used.
-
-    Parameters
-    ----------
-    model
-        Its directory, or `tiny`.
-    device, precision
-        `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
-    batch_seconds
-        Upper bound of padded audio in one forward; None suits the device.
-    store
-        Keeps features; None computes them each time.
-
-    Attributes
-    ----------
-    digest
-        Hash of the weights and of the configuration that shapes them.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, device or precision.
-    """
-
-    def __init__(
-        self,
-        model: str | Path,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        batch_seconds: float | None = None,
-        store: FeatureStore | None = None,
-    ) -> None:
-        speech_model = new_head(model, "classification", labels=("any",), weighted_layer_sum=True)
-        split, exactness = for_inference(speech_model, device, precision, keep_deviations=True)
-        size = batch_seconds or suitable_batch_seconds(split.device)
-        self._source = FeatureSource(split, speech_model.frontend, store, exactness, batch_seconds=size)
-        self.digest = split.prefix_digest()
-
-    def __call__(self, utterances: Sequence[Utterance]) -> Statistics:
-        """Encode utterances.
-
-        Parameters
-        ----------
-        utterances
-            With `end` given, such as `speech_in` gives them.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32 `[utterances, layers, 2 x width]`.
-
-        Raises
-        ------
-        AudioError
-            If one cannot be read.
-        """
-        items = [Item(one, (one.end or 0.0) - one.start) for one in utterances]
-        self._source.plan(items)
-        kept = np.stack([features.frames.float().numpy() for features in self._source.features(items)])
-        layers = kept.shape[1] // 2
-        return np.concatenate([kept[:, :layers], kept[:, layers:]], axis=2)
 
 
 def in_memory(name: str, samples: Samples) -> Utterance:

@@ -11,9 +11,10 @@ from scipy.special import expit, softmax
 
 from speechxfer.commands.classifiers import Floats
 from speechxfer.commands.enrolment import Enrolment
-from speechxfer.commands.features import CommandEncoder, in_memory, speech_in
+from speechxfer.commands.features import in_memory, speech_in
 from speechxfer.data import Samples, Utterance
 from speechxfer.errors import ModelError
+from speechxfer.features import StatisticsEncoder
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class CommandRecognizer:
 
     def __init__(self, enrolment: Enrolment, *, device: str = "auto", precision: str = "auto") -> None:
         self.enrolment = enrolment
-        self._encoder = CommandEncoder(enrolment.model, device=device, precision=precision)
+        self._encoder = StatisticsEncoder(enrolment.model, device=device, precision=precision)
         if self._encoder.digest != enrolment.digest:
             what = "is not the model any more that these commands were enrolled with; enrol them again"
             raise ModelError(f"{enrolment.model}: {what}")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechxfer.commands.classifiers import LinearClassifier, Numbers, averaged, fit_probe, fit_prototypes
-from speechxfer.commands.features import Statistics
+from speechxfer.features import Statistics
 
 _SHRINKAGE = 0.5
 _PENALTY = 0.01

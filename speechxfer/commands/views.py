@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from speechxfer.commands.classifiers import Floats
-from speechxfer.commands.features import CommandEncoder, Statistics, in_memory
+from speechxfer.commands.features import in_memory
 from speechxfer.data import VAD_RATE, Samples, Utterance, WaveformAugmenter, load_audio
+from speechxfer.features import Statistics, StatisticsEncoder
 from speechxfer.recipe import AugmentSection, NoiseSection
 
 _SPEEDS = (0.9, 1.1, 0.8, 1.2)
@@ -22,7 +23,7 @@ _TALKERS = (4, 8)  # of each babble
 _NOISE_SECONDS = 10
 
 
-def views_of(encoder: CommandEncoder, spoken: Sequence[Utterance]) -> list[Statistics]:
+def views_of(encoder: StatisticsEncoder, spoken: Sequence[Utterance]) -> list[Statistics]:
     """Look at examples in every view.
 
     Parameters

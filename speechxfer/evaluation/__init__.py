@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "AudioConditions": "speechxfer.evaluation.domain_gap",
     "AudioFacts": "speechxfer.evaluation.audio_facts",
     "Finding": "speechxfer.evaluation.doctor",
     "examine": "speechxfer.evaluation.doctor",
@@ -13,6 +14,8 @@ _PUBLIC = {
     "Distance": "speechxfer.evaluation.feature_gap",
     "DomainGap": "speechxfer.evaluation.domain_gap",
     "FeatureGap": "speechxfer.evaluation.feature_gap",
+    "conditions": "speechxfer.evaluation.domain_gap",
+    "measure_rows": "speechxfer.evaluation.doctor",
     "compare_recordings": "speechxfer.evaluation.domain_gap",
     "compare_features": "speechxfer.evaluation.feature_gap",
     "frechet_distance": "speechxfer.evaluation.feature_gap",
@@ -54,8 +57,11 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.decoder_checks import check_decoder as check_decoder
     from speechxfer.evaluation.doctor import Finding as Finding
     from speechxfer.evaluation.doctor import examine as examine
+    from speechxfer.evaluation.doctor import measure_rows as measure_rows
+    from speechxfer.evaluation.domain_gap import AudioConditions as AudioConditions
     from speechxfer.evaluation.domain_gap import DomainGap as DomainGap
     from speechxfer.evaluation.domain_gap import compare_recordings as compare_recordings
+    from speechxfer.evaluation.domain_gap import conditions as conditions
     from speechxfer.evaluation.domain_gap import unseen_words as unseen_words
     from speechxfer.evaluation.exporting import Parity as Parity
     from speechxfer.evaluation.exporting import export as export

@@ -12,6 +12,7 @@ import numpy as np
 
 from speechxfer.data import Manifest, normalise, plan_batches
 from speechxfer.errors import DataError, Problem
+from speechxfer.evaluation.audio_facts import AudioFacts
 from speechxfer.evaluation.doctor import Row, measure_rows
 from speechxfer.evaluation.feature_gap import FeatureGap, Floats, compare_features
 from speechxfer.features import FeatureSource, Item
@@ -122,7 +123,8 @@ def compare_recordings(
     )
     speakers, names = [[row.speaker for row in rows] for rows in usable], [[row.utterance.id for row in rows] for rows in usable]
     features = compare_features(vectors, (speakers[0], speakers[1]), (names[0], names[1]))
-    audio = (_conditions(usable[0]), _conditions(usable[1]))
+    first, second = ([row.facts for row in rows] for rows in usable)
+    audio = (conditions(first), conditions(second))
     unseen = unseen_words(*(one.columns.get("text", []) for one in (manifest, against)))
     return DomainGap(
         features=features,
@@ -172,9 +174,10 @@ def _pooled(rows: Sequence[Row], model: SpeechModel, progress: Callable[[int], N
     return np.stack([made[row] for row in range(len(rows))])
 
 
-def _conditions(rows: Sequence[Row]) -> AudioConditions:
+def conditions(facts: Sequence[AudioFacts]) -> AudioConditions:
+    """Sum up what was measured of some recordings, at least one."""
     names = AudioConditions.__dataclass_fields__
-    return AudioConditions(**{name: float(np.median([getattr(row.facts, name) for row in rows])) for name in names})
+    return AudioConditions(**{name: float(np.median([getattr(one, name) for one in facts])) for name in names})
 
 
 def unseen_words(texts: Iterable[str], against: Iterable[str]) -> UnseenWords | None:

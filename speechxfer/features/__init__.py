@@ -12,6 +12,8 @@ _PUBLIC = {
     "Item": "speechxfer.features.item",
     "MemoryStore": "speechxfer.features.store",
     "RecordFile": "speechxfer.features.record_file",
+    "Statistics": "speechxfer.features.statistics",
+    "StatisticsEncoder": "speechxfer.features.statistics",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from speechxfer.features.item import Item as Item
     from speechxfer.features.record_file import RecordFile as RecordFile
     from speechxfer.features.source import FeatureSource as FeatureSource
+    from speechxfer.features.statistics import Statistics as Statistics
+    from speechxfer.features.statistics import StatisticsEncoder as StatisticsEncoder
     from speechxfer.features.store import DiskStore as DiskStore
     from speechxfer.features.store import FeatureStore as FeatureStore
     from speechxfer.features.store import MemoryStore as MemoryStore

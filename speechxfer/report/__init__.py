@@ -14,6 +14,7 @@ _PUBLIC = {
     "write_answers": "speechxfer.report.answers",
     "make_report": "speechxfer.report.schema",
     "plot_learning_curve": "speechxfer.report.learning_curve",
+    "write_cluster_page": "speechxfer.report.cluster_page",
     "write_card": "speechxfer.report.card",
     "write_demo_page": "speechxfer.report.demo_page",
     "write_json": "speechxfer.report.schema",
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from speechxfer.report.answers import read_answers as read_answers
     from speechxfer.report.answers import write_answers as write_answers
     from speechxfer.report.card import write_card as write_card
+    from speechxfer.report.cluster_page import write_cluster_page as write_cluster_page
     from speechxfer.report.demo_page import DemoExample as DemoExample
     from speechxfer.report.demo_page import DemoResult as DemoResult
     from speechxfer.report.demo_page import write_demo_page as write_demo_page

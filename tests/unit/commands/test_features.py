@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from speechxfer.commands import CommandEncoder, speech_in
+from speechxfer.commands import speech_in
 from speechxfer.data import Utterance, Waveform
+from speechxfer.features import StatisticsEncoder
 from speechxfer.models import new_head
 
 RATE = 16_000
@@ -16,7 +17,7 @@ def in_memory(clip):
 
 
 def test_mean_and_deviation_of_every_layer(small_whisper, clips):
-    (found,) = CommandEncoder(small_whisper, device="cpu", precision="fp32")([in_memory(clips[2])])
+    (found,) = StatisticsEncoder(small_whisper, device="cpu", precision="fp32")([in_memory(clips[2])])
     model = new_head(small_whisper, "classification", labels=("any",), weighted_layer_sum=True)
     with torch.no_grad():
         inputs = model.frontend(clips[2]).T[None]
@@ -27,7 +28,7 @@ def test_mean_and_deviation_of_every_layer(small_whisper, clips):
 
 @pytest.mark.parametrize("name", ["whisper", "wav2vec2-group", "wav2vec2-layer"])
 def test_a_clip_alone_equals_a_clip_in_a_batch(small_models, clips, name):
-    encoder = CommandEncoder(small_models[name], device="cpu", precision="fp32")
+    encoder = StatisticsEncoder(small_models[name], device="cpu", precision="fp32")
     together = encoder([in_memory(clip) for clip in clips[1:]])
     alone = np.concatenate([encoder([in_memory(clip)]) for clip in clips[1:]])
     assert together == pytest.approx(alone, abs=1e-4)

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from speechxfer.commands import CommandEncoder, views_of
+from speechxfer.commands import views_of
 from speechxfer.commands.features import in_memory
 from speechxfer.commands.views import _babble
+from speechxfer.features import StatisticsEncoder
 
 RATE = 16_000
 
 
 def test_the_first_view_is_the_audio_as_it_is(small_whisper, clips):
-    encoder = CommandEncoder(small_whisper, device="cpu", precision="fp32")
+    encoder = StatisticsEncoder(small_whisper, device="cpu", precision="fp32")
     spoken = [in_memory(str(number), clip) for number, clip in enumerate(clips[1:3])]
     views, again = views_of(encoder, spoken), views_of(encoder, spoken)
     assert len(views) == 5 and np.array_equal(views, again)

@@ -1,0 +1,27 @@
+"""What is done before, or instead of, labelling: choosing a model, and finding out what is in recordings nobody labelled."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "Cluster": "speechxfer.adaptation.clustering",
+    "Clustering": "speechxfer.adaptation.clustering",
+    "cluster": "speechxfer.adaptation.clustering",
+    "read_recordings": "speechxfer.adaptation.recordings",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.adaptation.clustering import Cluster as Cluster
+    from speechxfer.adaptation.clustering import Clustering as Clustering
+    from speechxfer.adaptation.clustering import cluster as cluster
+    from speechxfer.adaptation.recordings import read_recordings as read_recordings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,90 @@
+"""Utterances in, what an encoder makes of them out: mean and standard deviation over time of every layer.
+
+float32 `[utterances, layers, 2 x width]`; layer 0 is what goes into the first one. Statistics pooling as in x-vectors (Snyder et
+al. 2018), by the road that training takes: the found cut behind the encoder, `FeatureSource`, and a store if one is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from speechxfer.data import Utterance
+from speechxfer.features.item import Item
+from speechxfer.features.source import FeatureSource
+from speechxfer.features.store import FeatureStore
+from speechxfer.models import for_inference, new_head, suitable_batch_seconds
+
+Statistics = npt.NDArray[np.float32]
+"""`[utterances, layers, 2 x width]`: of each layer its means over time, then its standard deviations."""
+
+
+class StatisticsEncoder:
+    """A pretrained or fine-tuned model, of which only the encoder is used.
+
+    Parameters
+    ----------
+    model
+        Its directory, or `tiny`.
+    device, precision
+        `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
+    batch_seconds
+        Upper bound of padded audio in one forward; None suits the device.
+    store
+        Keeps features; None computes them each time.
+
+    Attributes
+    ----------
+    digest
+        Hash of the weights and of the configuration that shapes them.
+    max_seconds
+        Longest utterance that the model takes.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, device or precision.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_seconds: float | None = None,
+        store: FeatureStore | None = None,
+    ) -> None:
+        speech_model = new_head(model, "classification", labels=("any",), weighted_layer_sum=True)
+        split, exactness = for_inference(speech_model, device, precision, keep_deviations=True)
+        size = batch_seconds or suitable_batch_seconds(split.device)
+        self._source = FeatureSource(split, speech_model.frontend, store, exactness, batch_seconds=size)
+        self.digest = split.prefix_digest()
+        self.max_seconds = speech_model.frontend.max_seconds
+
+    def __call__(self, utterances: Sequence[Utterance]) -> Statistics:
+        """Encode utterances.
+
+        Parameters
+        ----------
+        utterances
+            With `end` given.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 `[utterances, layers, 2 x width]`.
+
+        Raises
+        ------
+        AudioError
+            If one cannot be read.
+        """
+        items = [Item(one, (one.end or 0.0) - one.start) for one in utterances]
+        self._source.plan(items)
+        kept = np.stack([features.frames.float().numpy() for features in self._source.features(items)])
+        layers = kept.shape[1] // 2
+        return np.concatenate([kept[:, :layers], kept[:, layers:]], axis=2)
