@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "Cluster": "speechxfer.adaptation.clustering",
+    "Candidate": "speechxfer.adaptation.ranking",
     "Clustering": "speechxfer.adaptation.clustering",
     "cluster": "speechxfer.adaptation.clustering",
+    "Ranking": "speechxfer.adaptation.ranking",
+    "rank": "speechxfer.adaptation.ranking",
     "read_recordings": "speechxfer.adaptation.recordings",
 }
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from speechxfer.adaptation.clustering import Cluster as Cluster
     from speechxfer.adaptation.clustering import Clustering as Clustering
     from speechxfer.adaptation.clustering import cluster as cluster
+    from speechxfer.adaptation.ranking import Candidate as Candidate
+    from speechxfer.adaptation.ranking import Ranking as Ranking
+    from speechxfer.adaptation.ranking import rank as rank
     from speechxfer.adaptation.recordings import read_recordings as read_recordings
 
 

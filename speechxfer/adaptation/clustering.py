@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from speechxfer.adaptation.scikit import need_scikit
 from speechxfer.data import Manifest, Utterance
-from speechxfer.errors import DataError, ModelError, Problem
+from speechxfer.errors import DataError, Problem
 from speechxfer.evaluation import AudioConditions, conditions, group_rows, measure_rows
 from speechxfer.features import Statistics, StatisticsEncoder
 
@@ -161,7 +162,7 @@ def cluster(
     P. J. Rousseeuw, "Silhouettes" (1987); R. J. G. B. Campello et al., "Density-based clustering based on hierarchical density
     estimates" (2013); L. Hubert and P. Arabie, "Comparing partitions" (1985).
     """
-    _need_sklearn()
+    need_scikit("clustering")
     rows, problems = measure_rows({"": manifest})
     silent = [(row.place, "silent") for row in rows if row.facts.is_silent]
     rows = [row for row in rows if not row.facts.is_silent]
@@ -198,13 +199,6 @@ def cluster(
         sentences=tuple(_meaning(clusters, silhouette, agreement)),
         of={name: _name(number) for name, number in zip(ids, numbers.tolist(), strict=True)},
     )
-
-
-def _need_sklearn() -> None:
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        raise ModelError("clustering needs scikit-learn; install it with: pip install 'speechxfer[cluster]'") from None
 
 
 def _beginning(utterance: Utterance, seconds: float, most: float) -> Utterance:

@@ -17,6 +17,7 @@ from speechxfer.cli.finetune import finetune
 from speechxfer.cli.info import info
 from speechxfer.cli.lm import lm
 from speechxfer.cli.manifest import manifest
+from speechxfer.cli.rank import rank
 from speechxfer.cli.serve import serve
 from speechxfer.cli.transcribe import transcribe
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, cluster, manifest, info, demo):
+for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, rank, cluster, manifest, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")
 app.add_typer(commands, name="commands")

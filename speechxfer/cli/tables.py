@@ -13,7 +13,7 @@ from speechxfer.report import DemoResult, describe_decoder, describe_learning_cu
 from speechxfer.transcript import Transcript
 
 if TYPE_CHECKING:
-    from speechxfer.adaptation import Clustering
+    from speechxfer.adaptation import Clustering, Ranking
     from speechxfer.evaluation import DomainGap
 
 
@@ -132,6 +132,35 @@ def show_gap(gap: DomainGap, names: tuple[str, str], console: Console) -> None:
         console.print(share + (f", most often {words}" if words else ""), markup=False, highlight=False)
     for sentence in gap.sentences:
         console.print(sentence, markup=False, highlight=False)
+
+
+def show_candidates(found: Ranking, console: Console) -> None:
+    """Print models from the best on, with what they cost, and which one to take."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    measure = "accuracy" if found.task == "classification" else "letters explained"
+    for heading in (
+        "model",
+        f"probe: {measure}",
+        "95 %",
+        "first in",
+        "best layer",
+        "LogME there",
+        "parameters",
+        "real-time factor",
+    ):
+        table.add_column(heading, justify="left" if heading == "model" else "right", overflow="fold")
+    for one in found.candidates:
+        interval = f"{one.interval[0]:.3f} - {one.interval[1]:.3f}"
+        layer = f"{one.best_layer} of {len(one.layers) - 1}"
+        best = f"{one.layers[one.best_layer].logme:.3f}"
+        cost = (f"{one.parameters / 1e6:.1f} M", f"{one.real_time_factor:.3f}")
+        table.add_row(escape(one.model), f"{one.score:.3f}", interval, _percent(one.first_share), layer, best, *cost)
+    console.print(table, highlight=False)
+    how = (
+        f"{found.utterances} utterances; the probe's folds are by {found.folds_over}, the bootstrap's draws by {found.draws_over}"
+    )
+    console.print(how, style="dim", highlight=False)
+    console.print(found.verdict, markup=False, highlight=False)
 
 
 def show_clusters(found: Clustering, console: Console) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from speechxfer.data import Utterance
 from speechxfer.features.item import Item
@@ -35,6 +36,8 @@ class StatisticsEncoder:
         Upper bound of padded audio in one forward; None suits the device.
     store
         Keeps features; None computes them each time.
+    random_weights
+        Take the model's shape only, with weights that are random and always the same: the control.
 
     Attributes
     ----------
@@ -42,6 +45,8 @@ class StatisticsEncoder:
         Hash of the weights and of the configuration that shapes them.
     max_seconds
         Longest utterance that the model takes.
+    num_parameters
+        Of the encoder.
 
     Raises
     ------
@@ -57,12 +62,19 @@ class StatisticsEncoder:
         precision: str = "auto",
         batch_seconds: float | None = None,
         store: FeatureStore | None = None,
+        random_weights: bool = False,
     ) -> None:
-        speech_model = new_head(model, "classification", labels=("any",), weighted_layer_sum=True)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            speech_model = new_head(
+                model, "classification", labels=("any",), weighted_layer_sum=True, random_encoder=random_weights
+            )
         split, exactness = for_inference(speech_model, device, precision, keep_deviations=True)
         size = batch_seconds or suitable_batch_seconds(split.device)
         self._source = FeatureSource(split, speech_model.frontend, store, exactness, batch_seconds=size)
         self.digest = split.prefix_digest()
+        encoder = speech_model.model.base_model
+        self.num_parameters = sum(parameter.numel() for parameter in encoder.parameters())
         self.max_seconds = speech_model.frontend.max_seconds
 
     def __call__(self, utterances: Sequence[Utterance]) -> Statistics:
