@@ -12,16 +12,19 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "CommandRecognizer": "speechxfer.commands",
+    "ProofCallback": "speechxfer.integrations",
     "Transcriber": "speechxfer.transcription",
     "evaluate": "speechxfer.evaluation",
     "finetune": "speechxfer.training",
     "load_model": "speechxfer.models",
     "read_manifest": "speechxfer.data",
     "read_recipe": "speechxfer.recipe",
+    "split_for_trainer": "speechxfer.integrations",
 }
 
 __all__ = [
     "CommandRecognizer",
+    "ProofCallback",
     "Transcriber",
     "__version__",
     "evaluate",
@@ -29,12 +32,14 @@ __all__ = [
     "load_model",
     "read_manifest",
     "read_recipe",
+    "split_for_trainer",
 ]
 
 if TYPE_CHECKING:
     from speechxfer.commands import CommandRecognizer
     from speechxfer.data import read_manifest
     from speechxfer.evaluation import evaluate
+    from speechxfer.integrations import ProofCallback, split_for_trainer
     from speechxfer.models import load_model
     from speechxfer.recipe import read_recipe
     from speechxfer.training import finetune

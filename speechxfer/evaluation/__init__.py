@@ -21,6 +21,7 @@ _PUBLIC = {
     "frechet_distance": "speechxfer.evaluation.feature_gap",
     "proxy_a_distance": "speechxfer.evaluation.feature_gap",
     "unseen_words": "speechxfer.evaluation.domain_gap",
+    "GroupSpec": "speechxfer.evaluation.groups",
     "GuardVerdict": "speechxfer.evaluation.guard",
     "halves": "speechxfer.evaluation.guard",
     "judge": "speechxfer.evaluation.guard",
@@ -32,8 +33,8 @@ _PUBLIC = {
     "mapsswe": "speechxfer.evaluation.matched_pairs",
     "sign_flip_test": "speechxfer.evaluation.significance",
     "ErrorCounts": "speechxfer.evaluation.metrics",
-    "RowErrors": "speechxfer.evaluation.scoring",
-    "SetScores": "speechxfer.evaluation.scoring",
+    "RowErrors": "speechxfer.evaluation.answers",
+    "SetScores": "speechxfer.evaluation.answers",
     "as_items": "speechxfer.evaluation.scoring",
     "bootstrap_interval": "speechxfer.evaluation.significance",
     "character_errors": "speechxfer.evaluation.metrics",
@@ -42,6 +43,7 @@ _PUBLIC = {
     "export": "speechxfer.evaluation.exporting",
     "extrapolate": "speechxfer.evaluation.learning_curve",
     "group_rows": "speechxfer.evaluation.groups",
+    "score_answers": "speechxfer.evaluation.answers",
     "score_set": "speechxfer.evaluation.scoring",
     "term_recall": "speechxfer.evaluation.metrics",
     "total": "speechxfer.evaluation.metrics",
@@ -52,6 +54,9 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.evaluation.answers import RowErrors as RowErrors
+    from speechxfer.evaluation.answers import SetScores as SetScores
+    from speechxfer.evaluation.answers import score_answers as score_answers
     from speechxfer.evaluation.audio_facts import AudioFacts as AudioFacts
     from speechxfer.evaluation.audio_facts import measure as measure
     from speechxfer.evaluation.decoder_checks import check_decoder as check_decoder
@@ -70,6 +75,7 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.feature_gap import compare_features as compare_features
     from speechxfer.evaluation.feature_gap import frechet_distance as frechet_distance
     from speechxfer.evaluation.feature_gap import proxy_a_distance as proxy_a_distance
+    from speechxfer.evaluation.groups import GroupSpec as GroupSpec
     from speechxfer.evaluation.groups import group_rows as group_rows
     from speechxfer.evaluation.guard import GuardVerdict as GuardVerdict
     from speechxfer.evaluation.guard import halves as halves
@@ -85,8 +91,6 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.proof import Difference as Difference
     from speechxfer.evaluation.proof import Verdict as Verdict
     from speechxfer.evaluation.proof import compare as compare
-    from speechxfer.evaluation.scoring import RowErrors as RowErrors
-    from speechxfer.evaluation.scoring import SetScores as SetScores
     from speechxfer.evaluation.scoring import as_items as as_items
     from speechxfer.evaluation.scoring import evaluate as evaluate
     from speechxfer.evaluation.scoring import score_set as score_set

@@ -7,8 +7,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from speechxfer.evaluation.answers import RowErrors
 from speechxfer.evaluation.proof import MIN_BLOCKS, Difference, compare
-from speechxfer.evaluation.scoring import RowErrors
 
 GuardOutcome = Literal["intact", "broken", "undecided"]
 

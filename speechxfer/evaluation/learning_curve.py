@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from speechxfer.evaluation.scoring import RowErrors
+from speechxfer.evaluation.answers import RowErrors
 
 _REPEATS = 2000
 _Array = npt.NDArray[np.float64]

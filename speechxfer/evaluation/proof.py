@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from speechxfer.evaluation.answers import RowErrors
 from speechxfer.evaluation.matched_pairs import Mapsswe, mapsswe
-from speechxfer.evaluation.scoring import RowErrors
 from speechxfer.evaluation.significance import bootstrap_interval, holm, sign_flip_test
 
 MIN_BLOCKS = 8

@@ -9,6 +9,7 @@ _PUBLIC = {
     "FeatureSource": "speechxfer.features.source",
     "DiskStore": "speechxfer.features.store",
     "FeatureStore": "speechxfer.features.store",
+    "InputKeys": "speechxfer.features.keys",
     "Item": "speechxfer.features.item",
     "MemoryStore": "speechxfer.features.store",
     "RecordFile": "speechxfer.features.record_file",
@@ -20,6 +21,7 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from speechxfer.features.item import Item as Item
+    from speechxfer.features.keys import InputKeys as InputKeys
     from speechxfer.features.record_file import RecordFile as RecordFile
     from speechxfer.features.source import FeatureSource as FeatureSource
     from speechxfer.features.statistics import Statistics as Statistics

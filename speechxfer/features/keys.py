@@ -18,6 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from speechxfer.data import Utterance, Waveform, WaveformAugmenter, is_remote, load_audio
 from speechxfer.errors import AudioError, StoreError
@@ -34,6 +35,7 @@ _CODE = (
     "data/effects.py",
     "data/g711.py",
     "features/source.py",
+    "integrations/trainer.py",
 )
 _YOUNG_SECONDS = 2.0  # a file changed again within its clock's tick looks unchanged
 
@@ -73,10 +75,7 @@ class FeatureKeys:
         self._rate = frontend.sampling_rate
         self._augmenter = augmenter
         self._contents = contents
-        versions = [f"{package} {version(package)}" for package in _PACKAGES]
-        device = split.device.type
-        computing = [precision, str(dtype), device, str(getattr(split.model.config, "_attn_implementation", ""))]
-        self._prefix = _digest(split.prefix_digest(), frontend.settings(), *computing, *versions, _code_digest())
+        self._prefix = _causes(split, frontend.settings(), precision, dtype)
 
     def __call__(self, item: Item) -> bytes:
         """Give an item's key.
@@ -88,6 +87,31 @@ class FeatureKeys:
         """
         view = "" if item.view is None or self._augmenter is None else self._augmenter.causes(item.utterance.id, item.view)
         return self._contents.digest(item.utterance, self._rate) + _digest(self._prefix, view)
+
+
+class InputKeys:
+    """Gives the keys of model inputs that others made, whose content stands for all that they were made of.
+
+    Parameters
+    ----------
+    split, precision, dtype
+        As for `FeatureKeys`.
+    """
+
+    def __init__(self, split: InferenceModel, precision: str, dtype: torch.dtype) -> None:
+        self._prefix = _causes(split, "made by others", precision, dtype)
+
+    def __call__(self, inputs: Tensor) -> bytes:
+        """Give the key of one utterance's inputs, on the CPU, unpadded."""
+        return _digest(str(inputs.shape), inputs.contiguous().numpy().tobytes()) + self._prefix
+
+
+def _causes(split: InferenceModel, settings: str, precision: str, dtype: torch.dtype) -> bytes:
+    """Hash all that features depend on but for the audio: weights, code, and how inputs are made and computed with."""
+    versions = [f"{package} {version(package)}" for package in _PACKAGES]
+    attention = str(getattr(split.model.config, "_attn_implementation", ""))
+    computing = [precision, str(dtype), split.device.type, attention]
+    return _digest(split.prefix_digest(), settings, *computing, *versions, _code_digest())
 
 
 def content_of(key: bytes) -> bytes:

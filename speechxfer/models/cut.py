@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from speechxfer.errors import ModelError
 from speechxfer.models.families import Family
 
 
@@ -80,3 +81,21 @@ def find_cut(model: PreTrainedModel, family: Family) -> Cut:
         if any(parameter.requires_grad for module in modules for parameter in module.parameters()):
             return cut
     return Cut("end")
+
+
+def refuse_a_lost_layer(encoder: PreTrainedModel, cut: Cut) -> None:
+    """Refuse what would let a training step run without the layer at the cut, where features are handed in, or without them.
+
+    Raises
+    ------
+    ModelError
+        If layers are skipped at random, or run a second time in the backward pass.
+    """
+    config: Any = encoder.config
+    name = "encoder_layerdrop" if hasattr(config, "encoder_layerdrop") else "layerdrop"
+    if getattr(config, name, 0.0):
+        what = f"{name} is {getattr(config, name)}, which skips layers at random, also the first that trains"
+        raise ModelError(f"the model is cut {cut}, and {what}; set model.config.{name} = 0.0")
+    if any(getattr(module, "gradient_checkpointing", False) for module in encoder.modules()):
+        what = "gradient checkpointing runs layers a second time, then without the features"
+        raise ModelError(f"the model is cut {cut}, and {what}; turn gradient_checkpointing off")

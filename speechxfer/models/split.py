@@ -19,7 +19,15 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from speechxfer.models.cut import decoder_of, encoder_of, existing, find_cut, forward_order, frame_lengths
+from speechxfer.models.cut import (
+    decoder_of,
+    encoder_of,
+    existing,
+    find_cut,
+    forward_order,
+    frame_lengths,
+    refuse_a_lost_layer,
+)
 from speechxfer.models.families import Family, StandIn
 from speechxfer.models.features import FeatureBatch, Features
 from speechxfer.models.heads import PooledClassificationHead
@@ -218,16 +226,44 @@ class SplitModel(nn.Module):
         hidden: Tensor = self._run_from_cut(self._encoder, features).last_hidden_state
         return hidden
 
+    def native_forward(self, features: FeatureBatch, **others: Any) -> Any:
+        """Let the model's own forward start at the cut.
+
+        Parameters
+        ----------
+        features
+            At the cut.
+        **others
+            What else that forward takes, such as `labels`.
+
+        Returns
+        -------
+        transformers.utils.ModelOutput
+            What that forward gives, such as `loss` and `logits`.
+
+        Raises
+        ------
+        ModelError
+            If layers are skipped at random or run twice, which the one at the cut must not be.
+        """
+        if self.cut.kind == "layer" and self.model.training:
+            refuse_a_lost_layer(self._encoder, self.cut)
+        return self._run_from_cut(self.model, features, **others)
+
+    def is_frozen_below_cut(self) -> bool:
+        """Tell whether nothing below the cut trains, as when the cut was found."""
+        return not any(parameter.requires_grad for module in self._below_cut() for parameter in module.parameters())
+
     @contextmanager
     def attending_to(self, lengths: Tensor) -> Iterator[None]:
         """For one call, let the decoder attend to each clip's own frames only, of which it has so many, `[batch]`."""
         with attending_to_own_frames(self.model, lengths):
             yield
 
-    def _run_from_cut(self, module: nn.Module, features: FeatureBatch) -> Any:
+    def _run_from_cut(self, module: nn.Module, features: FeatureBatch, **others: Any) -> Any:
         if self.cut.kind == "input":
             with self._exact_stem(features.input_lengths):
-                return module(**self._native_inputs(features.frames, features.input_lengths))
+                return module(**self._native_inputs(features.frames, features.input_lengths), **others)
         longest = int(features.input_lengths.max())
         # Nothing is computed from these: only the mask that the native forward derives from them counts.
         shape_only = features.frames.new_zeros(1).expand(len(features.frames), longest)
@@ -238,7 +274,7 @@ class SplitModel(nn.Module):
             # A mean is a sequence of one frame, which needs no mask.
             native["attention_mask"] = None
         with self._starting_at_cut(features.frames, self.frame_lengths(features.input_lengths)):
-            return module(**native)
+            return module(**native, **others)
 
     def train_suffix(self) -> None:
         """Put what trains into training mode and everything below the cut into evaluation mode."""
