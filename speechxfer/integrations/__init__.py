@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "FeatureCollator": "speechxfer.integrations.trainer",
     "ProofCallback": "speechxfer.integrations.trainer_proof",
+    "from_cuts": "speechxfer.integrations.lhotse_cuts",
+    "from_dataset": "speechxfer.integrations.hf_datasets",
     "split_for_trainer": "speechxfer.integrations.trainer",
+    "to_cuts": "speechxfer.integrations.lhotse_cuts",
+    "to_dataset": "speechxfer.integrations.hf_datasets",
 }
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.integrations.hf_datasets import from_dataset as from_dataset
+    from speechxfer.integrations.hf_datasets import to_dataset as to_dataset
+    from speechxfer.integrations.lhotse_cuts import from_cuts as from_cuts
+    from speechxfer.integrations.lhotse_cuts import to_cuts as to_cuts
     from speechxfer.integrations.trainer import FeatureCollator as FeatureCollator
     from speechxfer.integrations.trainer import split_for_trainer as split_for_trainer
     from speechxfer.integrations.trainer_proof import ProofCallback as ProofCallback
