@@ -28,7 +28,7 @@ RANDOM = "random"
 """Names the control: the shape of the first candidate, with random weights."""
 
 _MOST = 400  # utterances that are encoded
-_FEWEST = 40
+_FEWEST = 20
 _FOLDS = 5
 _FEWEST_DRAWN = 8  # speakers
 _DRAWS = 1000
@@ -150,7 +150,7 @@ def rank(
     Raises
     ------
     DataError
-        If rows are wrong, or fewer than 40 utterances or two labels remain.
+        If rows are wrong, or fewer than 20 utterances or two labels remain.
     ModelError
         If a model cannot be loaded, or scikit-learn is missing.
     """

@@ -55,6 +55,7 @@ def workplace(tmp_path_factory):
         soundfile.write(place / folder / name, random.normal(0, 0.1, 3 * 8_000), 8_000)
     (place / "calls/manifest.csv").write_text("audio\n1.wav\n")
     (place / "said.txt").write_text("stop\n")
+    (place / "texts.txt").write_text("stop\n")
     return place
 
 

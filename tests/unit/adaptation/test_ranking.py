@@ -100,7 +100,7 @@ def test_the_same_twice_and_a_table(tones, small_whisper, speechxfer):
 def test_what_cannot_be_ranked(tones, small_whisper, speechxfer):
     code, _, error = speechxfer("rank", tones, "--models", "random", "--task", "ctc")
     assert (code, "beside random" in error) == (2, True)
-    with pytest.raises(DataError, match="10 utterances that all models take, expected 40"):
+    with pytest.raises(DataError, match="10 utterances that all models take, expected 20"):
         rank(parse_manifest(f"{tones}[speaker=s1]"), [str(small_whisper)], "classification")
     one_label = parse_manifest(tones)
     one_label.columns["label"] = ["a"] * len(one_label)
