@@ -33,8 +33,8 @@ class NgramTable:
 
     Attributes
     ----------
-    first, suffix, context
-        int64 `[ngrams]`: id of the first word; rows of the suffix and of the context in the next lower order (0 in unigrams).
+    first, suffix
+        int64 `[ngrams]`: id of the first word; row of the suffix in the next lower order (0 in unigrams).
     kept
         bool `[ngrams]`: not pruned; in unigrams, whether the id occurs in the text.
     log_prob, log_backoff
@@ -47,7 +47,6 @@ class NgramTable:
 
     first: Rows
     suffix: Rows
-    context: Rows
     kept: npt.NDArray[np.bool_]
     log_prob: Floats
     log_backoff: Floats
@@ -62,7 +61,7 @@ class NgramModel:
     Attributes
     ----------
     words
-        What each id stands for; that of an unigram is its row.
+        What each id stands for. A unigram's row is its id.
     tables
         From unigrams on.
     """
@@ -75,7 +74,8 @@ class NgramModel:
 class _Level:
     """N-grams of one order before they have probabilities.
 
-    `raw` is how often each occurs, `adjusted` how many different words stand before it: what Kneser-Ney smoothing counts.
+    `context` is its row in the next lower order, `raw` how often each occurs, `adjusted` how many different words stand
+    before it: what Kneser-Ney smoothing counts.
     """
 
     first: Rows
@@ -125,9 +125,7 @@ def estimate(counts: NgramCounts, prune: Sequence[int] = (0,)) -> NgramModel:
         if tables:
             probability = part.own + part.backoff[level.context] * probability[level.suffix]
         log_prob = np.log10(probability, out=np.full(len(probability), _NEVER), where=probability > 0)
-        tables.append(
-            NgramTable(level.first, level.suffix, level.context, part.kept, log_prob, log_backoff, part.discounts, part.estimated)
-        )
+        tables.append(NgramTable(level.first, level.suffix, part.kept, log_prob, log_backoff, part.discounts, part.estimated))
     return NgramModel(counts.words, tables)
 
 
