@@ -35,11 +35,16 @@ def to_dataset(manifest: Manifest) -> Dataset:
 
     Raises
     ------
+    DataError
+        If `datasets` is not installed.
     AudioError
         If a file cannot be read of which a row is a part.
     """
-    import datasets
-
+    try:
+        import datasets
+    except ImportError:
+        what = "the package datasets is not installed: pip install 'speechxfer[datasets]'"
+        raise DataError([Problem("", None, what, skippable=False)]) from None
     columns: dict[str, Any] = {
         name: [value or None for value in values] for name, values in manifest.columns.items() if name not in _STRETCH
     }

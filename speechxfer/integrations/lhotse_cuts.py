@@ -31,11 +31,16 @@ def to_cuts(manifest: Manifest) -> CutSet:
 
     Raises
     ------
+    DataError
+        If `lhotse` is not installed.
     AudioError
         If a file cannot be read.
     """
-    from lhotse import CutSet
-
+    try:
+        from lhotse import CutSet
+    except ImportError:
+        what = "the package lhotse is not installed: pip install 'speechxfer[lhotse]'"
+        raise DataError([Problem("", None, what, skippable=False)]) from None
     infos = {path: probe(path) for path in {str(utterance.audio) for utterance in manifest}}
     return CutSet.from_cuts([_cut(utterance, infos[str(utterance.audio)]) for utterance in manifest])
 

@@ -1,5 +1,7 @@
 """Manifests to the data sets of others and back: the same rows, the same samples."""
 
+import sys
+
 import datasets
 import numpy as np
 import pytest
@@ -81,3 +83,10 @@ def test_cuts_of_others(manifest):
     with pytest.raises(DataError, match="2 problems found") as raised:
         from_cuts(CutSet.from_cuts(unusable))
     assert "changed as it is read" in str(raised.value) and "without a recording of its own" in str(raised.value)
+
+
+@pytest.mark.parametrize(("give", "package"), [(to_dataset, "datasets"), (to_cuts, "lhotse")])
+def test_a_missing_package_is_named_with_its_extra(manifest, monkeypatch, give, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DataError, match=rf"pip install 'speechxfer\[{package}\]'"):
+        give(manifest)
