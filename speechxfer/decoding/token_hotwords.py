@@ -104,5 +104,5 @@ def _word_starts(tokens: Tokens) -> Tensor:
     """Tell of each token whether the word before it is over: `[vocabulary]`."""
     pieces = tokens.tokenizer.convert_ids_to_tokens(range(len(tokens.tokenizer)))
     # The byte-level alphabet spells a space as this letter; behind punctuation and at the end no word goes on either.
-    over = [piece.startswith("\u0120") or not piece[:1].isalnum() for piece in pieces]
+    over = [piece.startswith(("\u0120", " ")) or not piece[:1].isalnum() for piece in pieces]
     return torch.tensor(over)

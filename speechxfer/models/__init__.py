@@ -23,6 +23,7 @@ _PUBLIC = {
     "PooledClassificationHead": "speechxfer.models.heads",
     "SpeechModel": "speechxfer.models.save_load",
     "SplitModel": "speechxfer.models.split",
+    "add_terms": "speechxfer.models.new_terms",
     "collate": "speechxfer.models.features",
     "Tokens": "speechxfer.models.tokens",
     "TokenTarget": "speechxfer.models.tokens",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from speechxfer.models.lora import inject_lora as inject_lora
     from speechxfer.models.lora import merge_lora as merge_lora
     from speechxfer.models.lora import save_head as save_head
+    from speechxfer.models.new_terms import add_terms as add_terms
     from speechxfer.models.runtimes import InferenceModel as InferenceModel
     from speechxfer.models.save_load import SpeechModel as SpeechModel
     from speechxfer.models.save_load import has_head as has_head

@@ -5,11 +5,16 @@ An answer begins behind a prompt, which names language and task and says whether
 
 from __future__ import annotations
 
+import copy
+import functools
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tokenizers import Tokenizer
 from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
 
 from speechxfer.errors import ModelError
@@ -133,8 +138,32 @@ class Tokens:
 
     def encode(self, text: str) -> list[int]:
         """Give the tokens of a text as Whisper writes it: behind a space."""
-        tokens: list[int] = self.tokenizer.encode(f" {text}" if text else "", add_special_tokens=False)
+        parts = self._split_at_terms(f" {text}") if text else []
+        return [token for part in parts for token in self._tokens_of(part)]
+
+    def _tokens_of(self, part: str) -> list[int]:
+        if part in self._terms:
+            return [self._terms[part]]
+        tokens: list[int] = self._speller.encode(part, add_special_tokens=False)
         return tokens
+
+    def _split_at_terms(self, text: str) -> list[str]:
+        """Part a text before and behind each term that stands in it as whole words."""
+        if not self._terms:
+            return [text]
+        longest_first = sorted(map(re.escape, self._terms), key=len, reverse=True)
+        return [part for part in re.split(rf"((?:{'|'.join(longest_first)})(?!\w))", text) if part]
+
+    @functools.cached_property
+    def _speller(self) -> Any:
+        """The tokenizer without the terms, which it would find inside of words too."""
+        if not self._terms:
+            return self.tokenizer
+        plain = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        plain["added_tokens"] = [token for token in plain["added_tokens"] if token["content"] not in self._terms]
+        speller = copy.deepcopy(self.tokenizer)
+        speller._tokenizer = Tokenizer.from_str(json.dumps(plain))
+        return speller
 
     def target(self, text: str, seconds: float | None = None) -> TokenTarget:
         """Give what is to be learned from a text; with its length in seconds, also when it begins and ends."""
@@ -143,20 +172,29 @@ class Tokens:
         last = self.first_time + round(seconds / _TIME_STEP)
         return TokenTarget(self.prompt(timed=True), [self.first_time, *self.encode(text), last, self.end])
 
+    @functools.cached_property
+    def _terms(self) -> dict[str, int]:
+        """Terms that have tokens of their own, behind the special ones and the times; each with the space before it."""
+        added = self.tokenizer.added_tokens_decoder.items()
+        return {token.content: number for number, token in added if not (token.special or token.content.startswith("<|"))}
+
+    def _is_text(self, token: int) -> bool:
+        return token < self.end or token in self._terms.values()
+
     def text(self, answer: Sequence[int]) -> str:
         """Spell an answer, special tokens and times left out."""
-        spelled: str = self.tokenizer.decode([token for token in answer if token < self.end], skip_special_tokens=True)
+        spelled: str = self.tokenizer.decode([token for token in answer if self._is_text(token)], skip_special_tokens=True)
         return " ".join(spelled.split())
 
     def words(self, answer: Sequence[int]) -> list[tuple[str, list[int]]]:
         """Give the words of an answer, each with the places of its tokens."""
         words: list[tuple[str, list[int]]] = []
         for place, token in enumerate(answer):
-            if token >= self.end:
+            if not self._is_text(token):
                 continue
             piece = self.tokenizer.convert_ids_to_tokens(token)
-            # The byte-level alphabet spells a space as this letter.
-            if piece.startswith("\u0120") or not words:
+            # The byte-level alphabet spells a space as this letter; a term that was added has a real one.
+            if piece.startswith(("\u0120", " ")) or not words:
                 words.append(("", []))
             words[-1][1].append(place)
         spelled = [(self.tokenizer.decode([answer[place] for place in places]).strip(), places) for _, places in words]

@@ -24,6 +24,7 @@ from speechxfer.errors import DataError, ModelError, Problem
 from speechxfer.evaluation import as_items
 from speechxfer.models import (
     SpeechModel,
+    add_terms,
     choose_device,
     extend_labels,
     extend_vocabulary,
@@ -162,6 +163,8 @@ def _with_decoder(recipe: Recipe, *, random_weights: bool) -> SpeechModel:
     tokens.prompt()  # complains of a language that it cannot do
     frontend = speech_model.frontend.in_context(recipe.whisper.context)
     speech_model = replace(speech_model, tokens=tokens, frontend=frontend)
+    if terms := [normalise(term, speech_model.normaliser) for term in recipe.whisper.new_terms]:
+        speech_model = add_terms(speech_model, terms)
     return with_random_weights(speech_model) if random_weights else speech_model
 
 

@@ -1,24 +1,18 @@
-"""The recipe: YAML and `section.key=value` overrides in, one strict typed `Recipe` out.
+"""What a recipe may say: its sections, keys, types and defaults.
 
-All scalars are read as text and the declared types decide what they mean, so that `1e-4` is a number and the language
-code `no` is not False. Every problem is reported at once, with the nearest valid key. Only the form is checked here; whether
-values fit model and data is checked by the room that uses them, before anything runs.
+Only the form is checked here; whether values fit model and data is checked by the room that uses them, before anything runs.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from speechxfer.errors import RecipeError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 _TRAINS = r"^(head|decoder|encoder|adapter|all|(top|lora):[1-9]\d*)$"
-_NOT_GIVEN = ("", "null", "~", None)
+NOT_GIVEN = ("", "null", "~", None)
 
 
 def _as_list(value: Any) -> Any:
@@ -45,7 +39,7 @@ class _Section(BaseModel):
     def _empty_means_default(cls, values: Any) -> Any:
         """Treat `key:` and `key: null` as not given; the YAML loader hands over text only."""
         if isinstance(values, Mapping):
-            return {key: value for key, value in values.items() if value not in _NOT_GIVEN}
+            return {key: value for key, value in values.items() if value not in NOT_GIVEN}
         return values
 
 
@@ -88,11 +82,14 @@ class WhisperSection(_Section):
     timed_share
         Of the training utterances, whose text is learned with the times of its beginning and end, so that the decoder does not
         forget times.
+    new_terms
+        Terms that get a token of their own, which begins as the mean of the tokens they were spelled with.
     """
 
     context: Literal["adaptive", "stock"] = "adaptive"
     language: str | None = None
     timed_share: Probability = 0.0
+    new_terms: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
 
 
 class DataSection(_Section):
@@ -280,7 +277,8 @@ class Recipe(_Section):
     @field_validator("whisper")
     @classmethod
     def _whisper_fits_task(cls, whisper: WhisperSection, info: Any) -> WhisperSection:
-        given = [name for name, own in type(whisper).model_fields.items() if getattr(whisper, name) != own.default]
+        plain = WhisperSection()
+        given = [name for name in type(whisper).model_fields if getattr(whisper, name) != getattr(plain, name)]
         if given and info.data.get("task", "seq2seq") != "seq2seq":
             raise ValueError(f"{', '.join(given)}: for task seq2seq only")
         return whisper
@@ -299,101 +297,3 @@ class Recipe(_Section):
     def to_yaml(self) -> str:
         """Give the whole recipe as YAML that `read_recipe` reads back as an equal recipe."""
         return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False)
-
-
-def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file and apply overrides.
-
-    Parameters
-    ----------
-    path
-        YAML file with the sections of `Recipe`.
-    overrides
-        `section.key=value` each; the last one given wins.
-
-    Returns
-    -------
-    Recipe
-        The checked recipe; relative data paths in it are taken as given (relative to the working directory).
-
-    Raises
-    ------
-    RecipeError
-        Listing every unknown key (with the nearest valid one), missing key and value of the wrong type.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        tree = yaml.load(text, Loader=yaml.BaseLoader)
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot read the recipe: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise RecipeError(f"{path}: expected sections such as `model:` and `data:`, found {type(tree).__name__}")
-    problems = [problem for override in overrides if (problem := _apply(tree, override))]
-    try:
-        recipe = Recipe.model_validate(tree)
-    except ValidationError as error:
-        problems += [_explain(detail) for detail in error.errors()]
-    if problems:
-        raise RecipeError(f"{path}: {len(problems)} problem(s) in the recipe:\n" + "\n".join(problems))
-    return recipe
-
-
-def _apply(tree: dict[str, Any], override: str) -> str | None:
-    """Set one `section.key=value` in the tree; give the problem if it cannot be done.
-
-    A value in brackets, braces or quotes is YAML, as long as it is well-formed; all else, such as a path with ` #`, is text.
-    """
-    name, equals, text = override.partition("=")
-    if not equals or not name:
-        return f"  {override}: expected section.key=value"
-    try:
-        value = yaml.load(text, Loader=yaml.BaseLoader) if text.lstrip().startswith(tuple("[{'\"")) else text
-    except (yaml.YAMLError, RecursionError):
-        value = text
-    *sections, key = name.split(".")
-    place: Any = tree
-    for section in sections:
-        if place.get(section) in _NOT_GIVEN:
-            place[section] = {}
-        place = place[section]
-        if not isinstance(place, dict):
-            return f"  {override}: `{section}` is a value, not a section"
-    place[key] = value
-    return None
-
-
-def _explain(detail: Any) -> str:
-    """Turn one pydantic error into a line a user can act on."""
-    location = [part for part in detail["loc"] if part != "bool" and not str(part).startswith("function-before[")]
-    name = ".".join(map(str, location))
-    if detail["type"] == "extra_forbidden":
-        known = sorted(_keys_beside(location))
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        parent = ".".join(map(str, location[:-1]))
-        hint = f"did you mean `{f'{parent}.' if parent else ''}{near[0]}`?" if near else f"known here: {', '.join(known)}"
-        return f"  {name}: unknown key; {hint}"
-    if detail["type"] == "missing":
-        return f"  {name}: missing; give it in the file or as {name}=..."
-    if "learning_curve" in location:
-        return f"  {name}: found {detail['input']!r}, expected whole per cents from 1 to 100, such as 10,30,100"
-    if detail["type"] == "string_pattern_mismatch":
-        return f"  {name}: found {detail['input']!r}, expected head, decoder, top:N, encoder, adapter, lora:R or all"
-    return f"  {name}: found {detail['input']!r}: {detail['msg']}"
-
-
-def _keys_beside(location: Iterable[Any]) -> set[str]:
-    """Give the valid keys at the level where `location`'s last part stands."""
-    section: type[BaseModel] = Recipe
-    for part in list(location)[:-1]:
-        if isinstance(part, str) and part in section.model_fields:
-            section = _section_in(section.model_fields[part].annotation) or section
-    return set(section.model_fields)
-
-
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """Find the section class inside an annotation such as `list[StageSection]` or `NoiseSection | None`."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return annotation if issubclass(annotation, BaseModel) else None
-    return next((found for arg in get_args(annotation) if (found := _section_in(arg))), None)

@@ -1,0 +1,45 @@
+"""The recipe: what a run is made by."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "AugmentSection": "speechxfer.recipe.sections",
+    "CodecSection": "speechxfer.recipe.sections",
+    "DataSection": "speechxfer.recipe.sections",
+    "ModelSection": "speechxfer.recipe.sections",
+    "NoiseSection": "speechxfer.recipe.sections",
+    "Normaliser": "speechxfer.recipe.sections",
+    "PitchSection": "speechxfer.recipe.sections",
+    "Recipe": "speechxfer.recipe.sections",
+    "RoomSection": "speechxfer.recipe.sections",
+    "StageSection": "speechxfer.recipe.sections",
+    "TelephoneSection": "speechxfer.recipe.sections",
+    "TrainingSection": "speechxfer.recipe.sections",
+    "read_recipe": "speechxfer.recipe.reading",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from speechxfer.recipe.reading import read_recipe as read_recipe
+    from speechxfer.recipe.sections import AugmentSection as AugmentSection
+    from speechxfer.recipe.sections import CodecSection as CodecSection
+    from speechxfer.recipe.sections import DataSection as DataSection
+    from speechxfer.recipe.sections import ModelSection as ModelSection
+    from speechxfer.recipe.sections import NoiseSection as NoiseSection
+    from speechxfer.recipe.sections import Normaliser as Normaliser
+    from speechxfer.recipe.sections import PitchSection as PitchSection
+    from speechxfer.recipe.sections import Recipe as Recipe
+    from speechxfer.recipe.sections import RoomSection as RoomSection
+    from speechxfer.recipe.sections import StageSection as StageSection
+    from speechxfer.recipe.sections import TelephoneSection as TelephoneSection
+    from speechxfer.recipe.sections import TrainingSection as TrainingSection
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
