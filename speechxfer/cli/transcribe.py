@@ -41,7 +41,9 @@ _WITH_COMMANDS = ("json", "jsonl")
 
 
 def transcribe(
-    files: Annotated[list[str], typer.Argument(help="Audio or video files, directories, patterns; - for standard input.")],
+    files: Annotated[
+        list[str], typer.Argument(help="Audio or video files, directories, patterns, manifests; - for standard input.")
+    ],
     model: Model,
     output_format: Format = "txt",
     out: Annotated[
@@ -106,7 +108,7 @@ def transcribe(
         if not out or commands or _STDIN in files:
             raise typer.BadParameter("needs --out; knows neither --commands nor standard input", param_hint="--ray")
         make = functools.partial(Transcriber, model, **options)
-        _transcribe_archive(recordings, out, make, output_format, ray, str(model), workers, quiet)
+        _transcribe_archive(recordings, out, make, output_format, ray, model, workers, quiet)
         return
     if out and skip_existing:
         recordings = [recording for recording in recordings if not exists(f"{out}/{recording.transcript(output_format)}")]
@@ -148,11 +150,12 @@ def _transcribe_archive(
     make_engine: Callable[[], Transcriber],
     output_format: str,
     cluster: str,
-    model: str,
+    model: Path,
     workers: int | None,
     quiet: bool,
 ) -> None:
     """Transcribe on a cluster, and say what failed."""
+    from speechxfer import load_model
     from speechxfer.cli.progress import TranscriptionProgress
     from speechxfer.errors import ClusterError
 
@@ -173,15 +176,14 @@ def _transcribe_archive(
             make_engine,
             output_format=output_format,
             cluster=cluster,
-            model=model,
+            model=str(model),
             workers=workers,
+            normaliser=load_model(model).normaliser,
             progress=done,
         )
     if not quiet:
-        print(
-            f"{summary.inputs} recordings, {summary.audio_hours:.2f} hours, {summary.device_seconds:.0f} device-seconds",
-            file=sys.stderr,
-        )
+        facts = f"{summary.inputs} recordings, {summary.audio_hours:.2f} hours, {summary.device_seconds:.0f} device-seconds"
+        print(facts if summary.wer is None else f"{facts}, WER {100 * summary.wer:.1f} %", file=sys.stderr)
     if summary.failed:
         print(f"speechxfer: {summary.failed} of {summary.inputs} recordings failed: {out}/failures.jsonl", file=sys.stderr)
         raise typer.Exit(1)

@@ -11,10 +11,12 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy
 
+from speechxfer.data import normalise
 from speechxfer.distributed.cluster import check_nodes, connect, device_count, share_of_node
 from speechxfer.distributed.ledger import Batch, Input, Ledger
 from speechxfer.distributed.worker import ArchiveWorker, Engine, Job
 from speechxfer.errors import ClusterError, SpeechxferError
+from speechxfer.evaluation import ErrorCounts, total, word_errors
 from speechxfer.transcription import Recording
 
 _BATCH = 32
@@ -31,6 +33,8 @@ class Summary:
         How many there are; how many of them failed; how many an earlier run had done.
     audio_hours
         That were transcribed, earlier runs included.
+    wer
+        Of the recordings whose text a manifest tells, after the model's normaliser; None without.
     device_seconds
         That this run took its workers' devices for, without the time until they were ready.
     startup_seconds, seconds
@@ -41,6 +45,7 @@ class Summary:
     failed: int
     done_before: int
     audio_hours: float
+    wer: float | None
     device_seconds: float
     startup_seconds: float
     seconds: float
@@ -56,6 +61,7 @@ def transcribe_archive(
     model: str = "tiny",
     workers: int | None = None,
     batch_size: int = _BATCH,
+    normaliser: str = "basic",
     progress: Callable[[int, float], None] | None = None,
 ) -> Summary:
     """Transcribe recordings on every device of a cluster; what an earlier run did is not done again.
@@ -79,6 +85,8 @@ def transcribe_archive(
         None is one for each GPU, or for each node without.
     batch_size
         Recordings that are done, and marked as done, together.
+    normaliser
+        Of the texts that are compared, where recordings have one.
     progress
         Called with the recordings and the seconds of audio that were done since the last call.
 
@@ -116,12 +124,25 @@ def transcribe_archive(
         failed=len(failures),
         done_before=len(wanted) - len(left),
         audio_hours=round(sum(one.seconds for one in results.values()) / 3600, 4),
+        wer=_wer({str(one.path): one.text for one in recordings if one.text}, ledger, normaliser),
         device_seconds=round(device_seconds, 2),
         startup_seconds=round(ready - begin, 2),
         seconds=round(time.time() - begin, 2),
     )
     ledger.close(failures, asdict(summary))
     return summary
+
+
+def _wer(references: dict[str, str], ledger: Ledger, normaliser: str) -> float | None:
+    """Score what stands in the shards, one shard in memory at a time; of what stands in two, the later counts."""
+    counts: dict[str, ErrorCounts] = {}
+    for transcripts in ledger.shards() if references else ():
+        answers = {one["audio"]: one["text"] for one in transcripts if one["audio"] in references}
+        texts = [
+            [normalise(text, normaliser) for text in side] for side in ([references[name] for name in answers], answers.values())
+        ]
+        counts |= zip(answers, word_errors(*texts), strict=True)
+    return total([*counts.values()]).rate if counts else None
 
 
 def _batches(inputs: Sequence[tuple[int, Input]], size: int) -> Iterator[Batch]:

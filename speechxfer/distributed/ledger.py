@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
+from typing import Any
 
 from speechxfer.data import exists, list_files, read_text, remove, write_whole
 
@@ -108,6 +109,11 @@ class Ledger:
         """Give what became of all inputs so far; of one that was tried again, the last comes last."""
         for name in list_files(f"{self._root}/done"):
             yield from _read(name)
+
+    def shards(self) -> Iterator[list[dict[str, Any]]]:
+        """Give the transcripts of each shard, as JSON objects."""
+        for name in list_files(f"{self._root}/shards"):
+            yield [json.loads(line) for line in read_text(name).splitlines()]
 
     def find(self, batch: Batch) -> list[Done] | None:
         """Give what became of a batch's inputs, if it is done."""

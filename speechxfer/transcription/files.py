@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from speechxfer.data import is_remote, list_files, match_files
+from speechxfer.data import is_remote, list_files, match_files, read_manifest
 from speechxfer.errors import DataError, Problem
 
 # What is taken out of a directory; a file that is named itself is tried whatever its name.
@@ -15,14 +16,26 @@ _SUFFIXES = frozenset(
     ".3gp .aac .ac3 .aif .aiff .alaw .amr .ape .au .avi .caf .flac .gsm .m4a .m4b .mka .mkv .mov .mp1 .mp2 .mp3 .mp4 .mpeg .mpg "
     ".oga .ogg .opus .ra .sph .spx .ts .ulaw .voc .w64 .wav .weba .webm .wma .wv".split()
 )
+_MANIFEST = re.compile(r"\.(csv|tsv|jsonl)(\[[^\[\]]*\])?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A file or URL, and its place in the tree that it was found in."""
+    """A file or URL, and its place in the tree that it was found in.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    place
+        In the tree.
+    text
+        What is said in it, where a manifest tells.
+    """
 
     path: Path | str
     place: PurePath
+    text: str | None = None
 
     def transcript(self, output_format: str) -> PurePath:
         """Give the place of its transcript: in the same tree, the whole name kept, so that no two meet."""
@@ -36,7 +49,7 @@ def find_recordings(names: Sequence[str]) -> list[Recording]:
     ----------
     names
         A directory means all audio and video files in and under it; `*`, `?`, `[...]` and `**` are patterns unless a file has
-        that very name.
+        that very name. A manifest (`calls.csv`, `calls.jsonl[split=test]`) means the files that it lists.
 
     Returns
     -------
@@ -47,14 +60,18 @@ def find_recordings(names: Sequence[str]) -> list[Recording]:
     Raises
     ------
     DataError
-        With all names in which there is nothing.
+        With all names in which there is nothing, and all that is wrong with manifests.
     StorageError
         If a storage cannot be reached.
     """
     found: dict[Path | str, Recording] = {}
     problems: list[Problem] = []
     for name in names:
-        here = _found_by(name)
+        try:
+            here = _listed_in(name) if _MANIFEST.search(name) else _found_by(name)
+        except DataError as error:
+            problems += error.problems
+            continue
         if not here:
             what = "no file matches this pattern" if _is_pattern(name) else "no audio or video file in this directory"
             problems.append(Problem(name, None, what))
@@ -63,6 +80,29 @@ def find_recordings(names: Sequence[str]) -> list[Recording]:
     if problems:
         raise DataError(problems)
     return [*found.values()]
+
+
+def _listed_in(name: str) -> list[Recording]:
+    """Find the recordings that a manifest lists, each of them whole."""
+    manifest = read_manifest(name)
+    named = manifest.columns["audio"]
+    parts = [
+        manifest.problem(row, "a stretch of a recording; a manifest to transcribe lists whole ones (`evaluate` takes stretches)")
+        for row, utterance in enumerate(manifest)
+        if utterance.start or utterance.end is not None
+    ]
+    if parts:
+        raise DataError(parts)
+    return [
+        Recording(utterance.audio if is_remote(utterance.audio) else Path(str(utterance.audio)), _inside(audio), utterance.text)
+        for audio, utterance in zip(named, manifest, strict=True)
+    ]
+
+
+def _inside(name: str) -> PurePath:
+    """Give the place of a file that a manifest names: its own where that stays below the manifest."""
+    place = PurePath(name)
+    return PurePath(place.name) if place.is_absolute() or is_remote(name) or ".." in place.parts else place
 
 
 def _found_by(name: str) -> list[Recording]:

@@ -14,7 +14,9 @@ import pytest
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from speechxfer.distributed import transcribe_archive  # noqa: E402
+from speechxfer.distributed import Ledger, transcribe_archive  # noqa: E402
+from speechxfer.distributed.archive import _wer  # noqa: E402
+from speechxfer.distributed.ledger import Batch  # noqa: E402
 from speechxfer.errors import ClusterError  # noqa: E402
 from speechxfer.transcription import find_recordings, render  # noqa: E402
 from tests.unit.distributed.engines import Reader  # noqa: E402
@@ -98,7 +100,7 @@ def test_a_driver_that_is_killed_is_followed_by_one_that_goes_on(cluster, archiv
     recordings = archive(*(f"{number:02}.wav" for number in range(16)))
     out = tmp_path / "out"
     program = (
-        "import functools, sys; from speechxfer.distributed import transcribe_archive;"
+        "import functools, sys; from speechxfer.distributed import Ledger, transcribe_archive;"
         "from speechxfer.transcription import find_recordings; from tests.unit.distributed.engines import Reader;"
         "transcribe_archive(find_recordings([sys.argv[1]]), sys.argv[2], functools.partial(Reader, 0.3),"
         " cluster=sys.argv[3], batch_size=2)"
@@ -115,6 +117,15 @@ def test_a_driver_that_is_killed_is_followed_by_one_that_goes_on(cluster, archiv
     summary = transcribe_archive(recordings, str(out), Reader, cluster=cluster.address, batch_size=2)
     assert summary.done_before >= 2 * before
     check_whole(out, recordings)
+
+
+def test_the_wer_is_that_of_all_recordings_whose_text_is_known(memory):
+    ledger = Ledger("memory://bucket/out")
+    lines = [json.dumps({"audio": name, "text": text}) + "\n" for name, text in (("a", "One two"), ("b", "three"), ("c", "x"))]
+    ledger.commit(Batch(0, ()), {}, lines[:1], [])
+    ledger.commit(Batch(1, ()), {}, lines[1:], [])
+    assert _wer({"a": "one, two!", "b": "four"}, ledger, "basic") == pytest.approx(1 / 3)
+    assert _wer({}, ledger, "basic") is None
 
 
 def test_what_is_not_ready_is_said_before_work_begins(cluster, archive, tmp_path):

@@ -56,6 +56,17 @@ def test_transcripts_mirror_the_tree(tree):
     assert PurePath("out/2026/may/c.ogg.srt") in found and PurePath("out/b.wav.srt") in found
 
 
+def test_a_manifest_is_what_it_lists(tree):
+    (tree / "list.csv").write_text("audio,text,split\ncalls/b.wav,hello,a\ncalls/2026/may/c.ogg,,a\ncalls/a.MP3,no,b\n")
+    found = find_recordings(["list.csv[split=a]"])
+    assert [(str(one.place), one.text) for one in found] == [("calls/b.wav", "hello"), ("calls/2026/may/c.ogg", None)]
+    (tree / "parts.csv").write_text("audio,start,end\ncalls/b.wav,1,2\ncalls/b.wav,,\n")
+    with pytest.raises(DataError, match=r"parts\.csv:2: a stretch of a recording"):
+        find_recordings(["parts.csv"])
+    with pytest.raises(DataError, match="cannot read the manifest"):
+        find_recordings(["gone.csv"])
+
+
 def test_recordings_are_found_in_somebody_elses_storage(memory):
     for name in ("calls/a/1.wav", "calls/a/2.ogg", "calls/b/1.WAV", "calls/notes.txt"):
         memory.pipe_file(f"/bucket/{name}", b"")
