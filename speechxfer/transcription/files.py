@@ -96,6 +96,7 @@ def _listed_in(name: str) -> list[Recording]:
     return [
         Recording(utterance.audio if is_remote(utterance.audio) else Path(str(utterance.audio)), _inside(audio), utterance.text)
         for audio, utterance in zip(named, manifest, strict=True)
+        for path in [str(utterance.audio)]
     ]
 
 
