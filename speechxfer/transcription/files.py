@@ -93,10 +93,10 @@ def _listed_in(name: str) -> list[Recording]:
     ]
     if parts:
         raise DataError(parts)
+    paths = [str(utterance.audio) for utterance in manifest]
     return [
-        Recording(utterance.audio if is_remote(utterance.audio) else Path(str(utterance.audio)), _inside(audio), utterance.text)
-        for audio, utterance in zip(named, manifest, strict=True)
-        for path in [str(utterance.audio)]
+        Recording(path if is_remote(path) else Path(path), _inside(audio), utterance.text)
+        for path, audio, utterance in zip(paths, named, manifest, strict=True)
     ]
 
 
