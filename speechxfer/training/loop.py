@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 
 from speechxfer.data import plan_batches
@@ -158,14 +159,14 @@ def run_stage(
         split.train_suffix()
         shares = _masked(plan[state.step :], source, recipe, split, state, training_set, accelerator)
         for step, micro_batches in zip(plan[state.step :], shares, strict=True):
-            loss, is_interrupted = stepper.take(micro_batches, sum(map(len, step)), run.is_interrupted())
+            loss = stepper.take(micro_batches, sum(map(len, step)))
             state.pull()
             state.schedule.step()
             state.average.update()
             state.step, state.steps, state.loss_sum = state.step + 1, state.steps + 1, state.loss_sum + loss
             first_step_seconds = first_step_seconds or time.perf_counter() - start
             run.tell("step", stage=number, epoch=state.epoch + 1, epochs=epochs, step=state.step, steps=len(plan), loss=loss)
-            if is_interrupted:
+            if _any_process(accelerator, run.is_interrupted()):
                 run.save(state.checkpoint())
                 raise RunStoppedError
             if time.monotonic() - last_saved > 60 * training.checkpoint_minutes:
@@ -242,6 +243,14 @@ def _plan_epoch(training_set: TrainingSet, recipe: Recipe, stage: int, epoch: in
 def _in_steps(batches: Planned, count: int) -> list[Planned]:
     """Put so many batches into each step of the optimiser; the last step of an epoch may have fewer."""
     return [batches[start : start + count] for start in range(0, len(batches), count)]
+
+
+def _any_process(accelerator: Accelerator, is_so: bool) -> bool:
+    """Tell whether it is so for any process: all stop after the same step."""
+    if accelerator.num_processes == 1:
+        return is_so
+    told: Any = accelerator.reduce(torch.tensor(float(is_so), device=accelerator.device), "sum")
+    return bool(told)
 
 
 def _share(step: Planned, accelerator: Accelerator) -> Planned:

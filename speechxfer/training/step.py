@@ -63,7 +63,7 @@ class Stepper:
         self._run = run
         self._halvings = 0
 
-    def take(self, micro_batches: Sequence[MicroBatch], count: int, stop: bool = False) -> tuple[float, bool]:
+    def take(self, micro_batches: Sequence[MicroBatch], count: int) -> float:
         """Take one step.
 
         Parameters
@@ -72,15 +72,11 @@ class Stepper:
             This process's.
         count
             Utterances of the step, all processes together.
-        stop
-            Whether this process was asked to stop.
 
         Returns
         -------
         float
             The mean loss of the step's utterances.
-        bool
-            Whether any process was asked to stop.
 
         Raises
         ------
@@ -92,7 +88,7 @@ class Stepper:
             for _ in range(self._halvings):
                 parts = [half for part in parts for half in part.halves()]
             try:
-                return self._take(parts, count, stop)
+                return self._take(parts, count)
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -103,7 +99,7 @@ class Stepper:
             advice = "a smaller training.batch_seconds avoids it"
             self._run.tell("note", text=f"out of memory: batches are cut into {2**self._halvings} from here on; {advice}")
 
-    def _take(self, parts: Sequence[MicroBatch], count: int, stop: bool) -> tuple[float, bool]:
+    def _take(self, parts: Sequence[MicroBatch], count: int) -> float:
         processes = self._accelerator.num_processes  # whose gradients are averaged
         total = 0.0
         for number, part in enumerate(parts, start=1):
@@ -117,10 +113,10 @@ class Stepper:
         self._accelerator.clip_grad_norm_(self._model.parameters(), self._recipe.training.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        if processes == 1:
-            return total / count, stop
-        told: Any = self._accelerator.reduce(torch.tensor([total, float(stop)], device=self._accelerator.device), "sum")
-        return float(told[0]) / count, bool(told[1])
+        if processes > 1:
+            summed: Any = self._accelerator.reduce(torch.tensor(total, device=self._accelerator.device), "sum")
+            total = float(summed)
+        return total / count
 
     def _losses(self, part: MicroBatch) -> Tensor:
         smoothing = self._recipe.training.label_smoothing

@@ -25,6 +25,8 @@ def test_a_data_error_keeps_all_and_shows_the_first(count, shown):
 def test_exit_codes():
     kinds = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SpeechxferError)}
     assert {name: kind.exit_code for name, kind in kinds.items() if kind.exit_code != 2} == {
+        "StorageError": 3,
+        "ClusterError": 3,
         "StoreError": 3,
         "TrainingError": 3,
         "RunStoppedError": 130,
