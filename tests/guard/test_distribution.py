@@ -94,7 +94,7 @@ def test_a_strict_consumer_sees_our_types(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "MYPYPATH": str(ROOT)})
     found = [line for line in done.stdout.splitlines() if "error:" in line]
     assert len(found) == 1 and 'type "list[str]", variable has type "int"' in found[0], done.stdout + done.stderr
-    assert 'Revealed type is "def (recipe: speechxfer.recipe.Recipe' in done.stdout
+    assert 'Revealed type is "def (recipe: speechxfer.recipe.sections.Recipe' in done.stdout
 
 
 def test_a_citation_names_this_version() -> None:
