@@ -19,41 +19,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from idle_engines import Idle, Slow
+
 from speechxfer import Transcriber
-from speechxfer.data import AudioSource
 from speechxfer.distributed import transcribe_archive
-from speechxfer.transcript import Segment, Transcript
 from speechxfer.transcription import Recording, find_recordings, render
 
 CALL = Path(str(files("speechxfer"))) / "assets" / "demo" / "call.flac"
 OVERHEAD_PERCENT, SCHEDULED_PER_SECOND = 10.0, 1000.0
 KILLS = ("worker", "node", "driver")
-
-
-class Idle:
-    """Does nothing with what it is given."""
-
-    def transcribe_all(self, recordings: Iterable[AudioSource]) -> Iterator[Transcript]:
-        """Say that each was empty."""
-        return (Transcript("", 1 / 16_000) for _ in recordings)
-
-
-class Slow:
-    """Takes its time, and gives a text that names what it was given."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def transcribe_all(self, recordings: Iterable[AudioSource]) -> Iterator[Transcript]:
-        """Say what each is called."""
-        for name in recordings:
-            time.sleep(self._seconds)
-            yield Transcript("", 1.0, (Segment(f"this is {name}", 0.0, 1.0, 1.0),))
 
 
 def overhead(calls: int, rounds: int, work: Path) -> dict[str, float]:
@@ -178,6 +157,7 @@ def main() -> int:
     parser.add_argument("--part", choices=("overhead", "schedule", "faults"))
     parser.add_argument("--quick", action="store_true", help="4 minutes of calls once, 5,000 inputs, 3 deaths")
     arguments = parser.parse_args()
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # Ray's workers import the engines from here
     calls, rounds, count, seeds = (2, 1, 5_000, 3) if arguments.quick else (16, 2, 100_000, 20)
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
