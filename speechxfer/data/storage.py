@@ -94,13 +94,15 @@ def remove(name: str) -> None:
 def list_files(directory: str) -> list[str]:
     """Give all files in and under a directory, sorted, each as a name that `open_file` takes; none if it does not exist.
 
+    On the disk hidden files are left out, such as those that `write_whole` was writing when its process ended.
+
     Raises
     ------
     StorageError
         If its storage cannot be reached.
     """
     if not is_remote(directory):
-        return sorted(str(file) for file in Path(directory).rglob("*") if file.is_file())
+        return sorted(str(file) for file in Path(directory).rglob("*") if file.is_file() and not file.name.startswith("."))
     return _patiently(directory, lambda: _listed(directory, "find"))
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from speechxfer.data import list_files, read_text
+from speechxfer.data import list_files, read_text, write_whole
 from speechxfer.distributed.ledger import Attempts, Batch, Done, Input, Ledger
 
 BATCH = Batch(3, (Input("calls/a.wav", "a.wav"), Input("calls/b.wav", "b.wav")))
@@ -44,6 +44,17 @@ def test_a_shard_without_its_marker_does_not_count(ledger, monkeypatch):
     assert any("/shards/" in name for name in wrote)
     assert ledger.open() == {}
     assert not any("/shards/" in name for name in list_files(ledger.out))
+
+
+def test_what_a_worker_was_writing_when_it_ended_is_passed_over(tmp_path, monkeypatch):
+    ledger = Ledger(str(tmp_path))
+    ledger.commit(BATCH, {}, ["{}\n"], DONE)
+    monkeypatch.setattr("speechxfer.data.storage.os.fsync", lambda number: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(f"{ledger.out}/_speechxfer/done/{BATCH.name}.jsonl", '{"path": "cal')
+    monkeypatch.undo()
+    assert len([*(tmp_path / "_speechxfer/done").iterdir()]) == 2, "what was being written is left"
+    assert ledger.open() == {one.path: one for one in DONE}
 
 
 def test_a_batch_is_named_by_its_inputs_in_the_order_of_the_archive():
