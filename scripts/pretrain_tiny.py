@@ -3,6 +3,7 @@
     python scripts/pretrain_tiny.py --out runs/tiny              # makes 18 hours of speech, then trains; hours on 2 cores
     python scripts/pretrain_tiny.py --out runs/tiny              # the same command again goes on after a stop
     python scripts/pretrain_tiny.py --out runs/tiny2 --start runs/tiny/run --seed 10 --epochs 2     # more, on other speech
+    python scripts/pretrain_tiny.py --out runs/tiny3 --start speechxfer/assets/tiny --seed 20 --epochs 20 store.enabled=true
 
 A small wav2vec2 in layer-norm style learns characters by CTC, from random weights, by the same road as every fine-tuning: a
 manifest, a recipe, a run that can be resumed. Needs `espeakng-loader` and Debian's `wordnet-base`.
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--start", help="weights to start from, instead of random ones")
+    parser.add_argument("settings", nargs="*", help="of the recipe, such as training.batch_seconds=128")
     arguments = parser.parse_args()
     if not WORDNET.is_dir():
         sys.exit("needs wordnet-base: apt-get install wordnet-base")
@@ -65,6 +67,7 @@ def main() -> None:
     given += [f"training.epochs={arguments.epochs}"]
     # Dev is all that training may see; scripts/export_tiny.py scores the others.
     given += [f"data.{name}={out / 'dev/manifest.csv'}" for name in ("dev", "test")]
+    given += arguments.settings
     try:
         with RunProgress(quiet=False) as progress:
             finetune(read_recipe(RECIPE, given), out / "run", progress, resume=True)

@@ -190,7 +190,7 @@ class RecordFile:
         with self._saying_which():
             self._data.seek(end)
             for key, item in features.items():
-                frames = item.frames.detach().to(_DTYPES[self._dtype]).contiguous()
+                frames = item.frames.detach().to("cpu", _DTYPES[self._dtype]).contiguous()
                 raw = frames.view(torch.uint8).numpy().tobytes()
                 frame_count, width = frames.shape
                 entries[key] = _Entry(end, frame_count, width, item.input_length, self._dtype, zlib.crc32(raw))

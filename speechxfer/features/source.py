@@ -6,6 +6,7 @@ Audio is decoded and turned into model inputs by threads while the prefix runs o
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,8 +24,9 @@ from speechxfer.models import FeatureBatch, Features, Frontend, InferenceModel, 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-_THREADS = 2
-_LOOK_AHEAD = 3  # batches whose audio is being read while one is computed
+_HOST = torch.device("cpu")
+_THREADS = max(2, min(8, (os.cpu_count() or 2) // 2))
+_LOOK_AHEAD = _THREADS + 1  # batches whose audio is being read while one is computed
 
 
 class FeatureSource:
@@ -151,13 +153,13 @@ class FeatureSource:
             yield batch
 
     def features(self, items: Sequence[Item]) -> list[Features]:
-        """Give the features of items in their order."""
+        """Give the features of items in their order: those of a store where it keeps them, others in the computer's memory."""
         if self._store is None:
             planned = plan_batches(self._seconds(items), self._batch_seconds)
             in_order = dict(
                 pair
                 for rows, features in zip(planned, self._each([[items[row] for row in rows] for rows in planned]), strict=True)
-                for pair in zip(rows, features, strict=True)
+                for pair in zip(rows, (one.to(one.frames.dtype, _HOST) for one in features), strict=True)
             )
             return [in_order[row] for row in range(len(items))]
         return next(self._each([items]))

@@ -97,6 +97,6 @@ class StatisticsEncoder:
         """
         items = [Item(one, (one.end or 0.0) - one.start) for one in utterances]
         self._source.plan(items)
-        kept = np.stack([features.frames.float().numpy() for features in self._source.features(items)])
+        kept = np.stack([features.frames.float().cpu().numpy() for features in self._source.features(items)])
         layers = kept.shape[1] // 2
         return np.concatenate([kept[:, :layers], kept[:, layers:]], axis=2)

@@ -17,6 +17,8 @@ from speechxfer.models import Features, Frontend, InferenceModel
 
 Keys = Callable[[Item], bytes]
 
+_HOST = torch.device("cpu")
+
 
 class FeatureStore(Protocol):
     """What a store can do.
@@ -56,11 +58,16 @@ class MemoryStore:
     ----------
     dtype
         Storage precision: `float16`, `bfloat16` or `float32`.
+    device
+        Where the model is. Features for a CUDA device stay in its memory, up to half of what is free there; the rest waits in the
+        computer's.
     """
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: str, device: torch.device = _HOST) -> None:
         self.dtype: torch.dtype = getattr(torch, dtype)
         self._features: dict[bytes, Features] = {}
+        self._device = device
+        self._device_bytes_left = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else 0
 
     def keys(self, split: InferenceModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
         """Give keys that need no look into the audio: while a process runs, a path stands for its content."""
@@ -73,7 +80,11 @@ class MemoryStore:
 
     def put(self, features: Mapping[bytes, Features]) -> None:
         """Keep features by key."""
-        self._features |= {key: item.to(self.dtype) for key, item in features.items()}
+        for key, item in features.items():
+            size = item.frames.numel() * self.dtype.itemsize
+            fits = size <= self._device_bytes_left
+            self._device_bytes_left -= size if fits else 0
+            self._features[key] = item.to(self.dtype, self._device if fits else _HOST)
 
     def get(self, key: bytes) -> Features:
         """Give the features of a key; they are the store's own memory and must not be written to."""

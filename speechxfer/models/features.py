@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class Features:
     frames: Tensor
     input_length: int
 
-    def to(self, dtype: torch.dtype) -> Features:
-        """Give them in another precision."""
-        return Features(self.frames.to(dtype), self.input_length)
+    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Features:
+        """Give them in another precision, and on another device if one is named."""
+        return Features(self.frames.to(device=device, dtype=dtype), self.input_length)
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,13 @@ class FeatureBatch:
 
 
 def collate(features: Sequence[Features]) -> FeatureBatch:
-    """Copy features into one fp32 batch; the originals are never handed to a forward, which writes into its input."""
+    """Copy features into one fp32 batch, where the first of them lies; forwards write into their input and get no original."""
+    first, lengths = features[0].frames, [len(item.frames) for item in features]
+    frames = first.new_zeros(len(features), max(lengths), *first.shape[1:], dtype=torch.float32)
+    for row, item in enumerate(features):
+        frames[row, : lengths[row]] = item.frames
     return FeatureBatch(
-        pad_sequence([item.frames.float() for item in features], batch_first=True),
-        torch.tensor([len(item.frames) for item in features]),
+        frames,
+        torch.tensor(lengths),
         torch.tensor([item.input_length for item in features]),
     )

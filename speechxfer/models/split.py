@@ -136,7 +136,7 @@ class SplitModel(nn.Module):
         Returns
         -------
         list of Features
-            One per utterance, on the CPU, each cut to its own length.
+            One per utterance, on the model's device, each cut to its own length.
         """
         if self.cut.kind == "input":
             return _unpadded(inputs.frames, inputs.lengths, inputs)
@@ -395,6 +395,6 @@ def _zeros(kind: StandIn, hidden: Tensor, num_frames: int) -> Callable[..., Any]
 
 def _unpadded(hidden: Tensor, lengths: Tensor, inputs: FeatureBatch) -> list[Features]:
     return [
-        Features(part[:length].cpu().clone(), input_length)
+        Features(part[:length].clone(), input_length)
         for part, length, input_length in zip(hidden, lengths.tolist(), inputs.input_lengths.tolist(), strict=True)
     ]

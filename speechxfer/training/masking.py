@@ -34,7 +34,7 @@ def mask_features(
     FeatureBatch
         The same memory, masked.
     """
-    is_waveform = batch.frames.ndim == 2
+    device, is_waveform = batch.frames.device, batch.frames.ndim == 2
     width, feature_masks = (1, 0) if is_waveform else (batch.frames.shape[-1], section.feature_masks)
     keep = np.ones(batch.frames.shape[:2], dtype=np.float32)
     keep_width = np.ones((len(batch.lengths), width), dtype=np.float32)
@@ -49,7 +49,7 @@ def mask_features(
             start = random.integers(0, width - size + 1)
             keep_width[row, start : start + size] = 0
     if section.time_masks_per_second:
-        batch.frames.mul_(torch.from_numpy(keep if is_waveform else keep[..., None]))
+        batch.frames.mul_(torch.from_numpy(keep if is_waveform else keep[..., None]).to(device))
     if feature_masks:
-        batch.frames.mul_(torch.from_numpy(keep_width)[:, None])
+        batch.frames.mul_(torch.from_numpy(keep_width)[:, None].to(device))
     return batch

@@ -77,7 +77,7 @@ def _train(recipe: Recipe, prepared: Prepared, run: Run, disk_store: DiskStore |
         split = split_for_stage(recipe, number, speech_model)
         if split.cut != cut and recipe.store.enabled and not disk_store:
             # Features at another cut are of no use any more, and memory is scarce.
-            store, cut = MemoryStore(recipe.store.dtype), split.cut
+            store, cut = MemoryStore(recipe.store.dtype, split.device), split.cut
         source = make_source(recipe, split, speech_model, store, accelerator, augmenter)
         run.tell(
             "stage",
