@@ -4,7 +4,7 @@
 
 The shape of wav2vec2-base, or of -large, with random weights. Rows: head-only classification (fsdd, 20 epochs, pooled), head-only
 CTC, the upper two layers, and everything above the convolutions (speechocean762, 10 epochs), each on a subset of 128 utterances.
-Some epochs are timed; a total is the first epoch plus so many times the later ones. The Trainer runs as its example scripts use it
+Some epochs are timed; a total is the first plus so many times the later ones. The Trainer runs as its example scripts use it
 (`freeze_feature_encoder`, or the base model frozen), in its defaults and in its best setting here: precision, length grouping and
 batch size, whichever is fastest.
 
@@ -329,7 +329,7 @@ def time_alone(
     batch_seconds: float,
     device: torch.device,
 ) -> tuple[float, float, float | None]:
-    """Time one pass of the frozen part and one epoch of what trains on features that are there; on a GPU, its share of the peak."""
+    """Time one pass of the frozen part and one epoch of what trains on features that exist; on a GPU, its share of the peak."""
     precision = choose_precision("auto", device)
     model = new_head(base, row.task, vocabulary=vocabulary if row.task == "ctc" else None, labels=labels)
     set_trainable(model.model, model.family, row.train)

@@ -1,4 +1,4 @@
-"""What is done before, or instead of, labelling: choosing a model, and finding out what is in recordings nobody labelled."""
+"""What is done before, or instead of, labelling: choosing a model, finding out what is in recordings, learning from them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "Adaptation": "speechxfer.adaptation.adapting",
+    "PseudoLabel": "speechxfer.adaptation.pseudo_labels",
+    "adapt": "speechxfer.adaptation.adapting",
+    "pseudo_label": "speechxfer.adaptation.pseudo_labels",
+    "spoken_stretches": "speechxfer.adaptation.adapting",
     "Cluster": "speechxfer.adaptation.clustering",
     "Candidate": "speechxfer.adaptation.ranking",
     "Clustering": "speechxfer.adaptation.clustering",
@@ -18,9 +23,14 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.adaptation.adapting import Adaptation as Adaptation
+    from speechxfer.adaptation.adapting import adapt as adapt
+    from speechxfer.adaptation.adapting import spoken_stretches as spoken_stretches
     from speechxfer.adaptation.clustering import Cluster as Cluster
     from speechxfer.adaptation.clustering import Clustering as Clustering
     from speechxfer.adaptation.clustering import cluster as cluster
+    from speechxfer.adaptation.pseudo_labels import PseudoLabel as PseudoLabel
+    from speechxfer.adaptation.pseudo_labels import pseudo_label as pseudo_label
     from speechxfer.adaptation.ranking import Candidate as Candidate
     from speechxfer.adaptation.ranking import Ranking as Ranking
     from speechxfer.adaptation.ranking import rank as rank

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from speechxfer.cli.adapt import adapt
 from speechxfer.cli.align import align
 from speechxfer.cli.cache import cache
 from speechxfer.cli.cluster import cluster
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, rank, cluster, manifest, info, demo):
+for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, rank, cluster, adapt, manifest, info, demo):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")
 app.add_typer(commands, name="commands")

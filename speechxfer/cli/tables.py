@@ -13,7 +13,7 @@ from speechxfer.report import DemoResult, describe_decoder, describe_learning_cu
 from speechxfer.transcript import Transcript
 
 if TYPE_CHECKING:
-    from speechxfer.adaptation import Clustering, Ranking
+    from speechxfer.adaptation import Adaptation, Clustering, Ranking
     from speechxfer.evaluation import DomainGap
 
 
@@ -186,6 +186,26 @@ def show_clusters(found: Clustering, console: Console) -> None:
         console.print(f"left out: {place}: {what}", markup=False, highlight=False)
     for sentence in found.sentences:
         console.print(sentence, markup=False, highlight=False)
+
+
+def show_adaptation(found: Adaptation, console: Console) -> None:
+    """Print what each round learned from and came to, and whether there is a better model."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("round", "learned from", "minutes", "WER of these texts", "dev CER", ""):
+        table.add_column(heading, justify="left" if not heading else "right")
+    table.add_row("", "", "", "", _percent(found.dev_error), "before")
+    for number, one in enumerate(found.rounds, start=1):
+        of, minutes = f"{one.kept} of {one.of}", f"{one.kept_seconds / 60:.1f} of {one.of_seconds / 60:.1f}"
+        outcome = "accepted" if one.accepted else f"left: {one.why}"
+        table.add_row(str(number), of, minutes, _percent(one.pseudo_wer), _percent(one.dev_error), outcome)
+    console.print(table)
+    if found.verdict is None:
+        console.print("nothing was gained; the model you have is the one to keep", highlight=False)
+        return
+    console.print(f"test: {found.verdict['sentence']}", highlight=False)
+    if found.recovered_share is not None:
+        console.print(f"{found.recovered_share:.0%} of the way to the model that was trained with labels", highlight=False)
+    console.print(f"model: {found.model}", highlight=False)
 
 
 def show_learning_curve(curve: Mapping[str, Any], console: Console) -> None:
