@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "ENGLISH_VOICES": "speechxfer.adaptation.text_only",
     "Adaptation": "speechxfer.adaptation.adapting",
     "PseudoLabel": "speechxfer.adaptation.pseudo_labels",
     "adapt": "speechxfer.adaptation.adapting",
@@ -17,6 +18,8 @@ _PUBLIC = {
     "cluster": "speechxfer.adaptation.clustering",
     "Ranking": "speechxfer.adaptation.ranking",
     "rank": "speechxfer.adaptation.ranking",
+    "read_sentences": "speechxfer.adaptation.text_only",
+    "speak_texts": "speechxfer.adaptation.text_only",
     "read_recordings": "speechxfer.adaptation.recordings",
 }
 
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from speechxfer.adaptation.ranking import Ranking as Ranking
     from speechxfer.adaptation.ranking import rank as rank
     from speechxfer.adaptation.recordings import read_recordings as read_recordings
+    from speechxfer.adaptation.text_only import ENGLISH_VOICES as ENGLISH_VOICES
+    from speechxfer.adaptation.text_only import read_sentences as read_sentences
+    from speechxfer.adaptation.text_only import speak_texts as speak_texts
 
 
 def __getattr__(name: str) -> Any:

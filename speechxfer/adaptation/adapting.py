@@ -205,7 +205,7 @@ def spoken_stretches(model: str, folder: str, listener: Callable[[str], None] | 
             if listener:
                 listener(str(transcript))
             continue
-        place = path if is_remote(path) else str(Path(path).absolute())
+        place = str(path if is_remote(path) else Path(path).absolute())
         for number, segment in enumerate(transcript.segments):
             columns["id"].append(f"{path}#{number}")
             columns["audio"].append(place)

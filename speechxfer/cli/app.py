@@ -20,6 +20,7 @@ from speechxfer.cli.lm import lm
 from speechxfer.cli.manifest import manifest
 from speechxfer.cli.rank import rank
 from speechxfer.cli.serve import serve
+from speechxfer.cli.speak import speak
 from speechxfer.cli.transcribe import transcribe
 
 app = typer.Typer(
@@ -30,7 +31,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (finetune, evaluate, compare, transcribe, align, serve, export, doctor, rank, cluster, adapt, manifest, info, demo):
+for verb in (
+    finetune,
+    evaluate,
+    compare,
+    transcribe,
+    align,
+    serve,
+    export,
+    doctor,
+    rank,
+    cluster,
+    adapt,
+    speak,
+    manifest,
+    info,
+    demo,
+):
     app.command(verb.__name__)(verb)
 app.add_typer(cache, name="cache")
 app.add_typer(commands, name="commands")
