@@ -14,7 +14,7 @@ from speechxfer import Transcriber, evaluate, finetune, read_manifest, read_reci
 from speechxfer.cli.progress import DemoProgress
 from speechxfer.data import Manifest, parse_manifest
 from speechxfer.errors import RunDirectoryError
-from speechxfer.evaluation import RowErrors, term_recall, word_errors
+from speechxfer.evaluation import RowErrors, term_counts, word_errors
 from speechxfer.models import EMBEDDED, load_model
 from speechxfer.report import DemoExample, DemoResult, read_answers
 from speechxfer.transcript import Transcript
@@ -91,8 +91,7 @@ def run_part(part: Part, random_twin: Path, directory: Path, progress: DemoProgr
         listened, after, control = (
             evaluate(model, test, hotwords=hotwords).rows for model in (EMBEDDED, directory, directory / "from-random")
         )
-        heard, _ = term_recall(after.references, after.answers, part.terms)
-        false = sum(word in part.terms for answer in after.answers for word in answer.split()) - heard
+        false = term_counts(after.references, after.answers, part.terms).false
         remark = (
             f"trained and listened for, with {false} heard where none was said; "
             f"listened for alone {_score(part, listened):.0%}, trained alone {trained:.0%}"
@@ -123,8 +122,7 @@ def transcribe_call() -> tuple[Transcript, float]:
 
 def _score(part: Part, rows: RowErrors) -> float:
     if part.measure == "recall":
-        heard, said = term_recall(rows.references, rows.answers, part.terms)
-        return heard / said
+        return term_counts(rows.references, rows.answers, part.terms).recall or 0.0
     if part.measure == "WER":
         return rows.rate
     # A pretrained model knows no commands: what it can do is to write down the very words.

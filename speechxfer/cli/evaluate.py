@@ -30,6 +30,9 @@ def evaluate(
     batch_seconds: BatchSeconds = None,
     hotwords: Hotwords = None,
     lm: LanguageModel = None,
+    terms: Annotated[
+        Path | None, typer.Option(help="Text file, a term a line: how many are heard where they are said.", show_default=False)
+    ] = None,
     prompt: Prompt = "",
     as_json: Json = False,
 ) -> None:
@@ -62,6 +65,7 @@ def evaluate(
         hotwords=hotwords or (),
         language_model=lm,
         prompt=prompt,
+        terms=terms or (),
     )
     result = score_on_set(loaded)
     report = make_report(loaded.task, str(model), {"test": result.scores})

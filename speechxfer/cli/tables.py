@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from speechxfer.report import DemoResult, describe_decoder, describe_learning_curve
+from speechxfer.report import DemoResult, describe_decoder, describe_learning_curve, describe_terms
 from speechxfer.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ def show_sets(sets: Mapping[str, Mapping[str, Any]], console: Console) -> None:
                 row = (_with_interval(own, measure) for measure in measures)
                 table.add_row(f"  {column} {group}", str(own["utterances"]), *row, style="dim")
     console.print(table)
+    for name, scores in sets.items():
+        if found := scores.get("terms"):
+            console.print(f"{name}: {describe_terms(found)}", highlight=False)
     blocks = {str(scores.get("interval_blocks")) for scores in sets.values()} - {"None"}
     if blocks:
         console.print(f"in brackets: 95 % bootstrap interval over each {' or '.join(sorted(blocks))}", style="dim")

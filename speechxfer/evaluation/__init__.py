@@ -45,7 +45,8 @@ _PUBLIC = {
     "group_rows": "speechxfer.evaluation.groups",
     "score_answers": "speechxfer.evaluation.answers",
     "score_set": "speechxfer.evaluation.scoring",
-    "term_recall": "speechxfer.evaluation.metrics",
+    "TermCounts": "speechxfer.evaluation.metrics",
+    "term_counts": "speechxfer.evaluation.metrics",
     "total": "speechxfer.evaluation.metrics",
     "right_words": "speechxfer.evaluation.metrics",
     "word_errors": "speechxfer.evaluation.metrics",
@@ -83,9 +84,10 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.learning_curve import extrapolate as extrapolate
     from speechxfer.evaluation.matched_pairs import mapsswe as mapsswe
     from speechxfer.evaluation.metrics import ErrorCounts as ErrorCounts
+    from speechxfer.evaluation.metrics import TermCounts as TermCounts
     from speechxfer.evaluation.metrics import character_errors as character_errors
     from speechxfer.evaluation.metrics import right_words as right_words
-    from speechxfer.evaluation.metrics import term_recall as term_recall
+    from speechxfer.evaluation.metrics import term_counts as term_counts
     from speechxfer.evaluation.metrics import total as total
     from speechxfer.evaluation.metrics import word_errors as word_errors
     from speechxfer.evaluation.proof import Difference as Difference

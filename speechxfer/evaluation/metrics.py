@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -57,7 +57,40 @@ def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> li
     return _errors(references, hypotheses, jiwer.process_characters, len)
 
 
-def term_recall(references: Sequence[str], hypotheses: Sequence[str], terms: Iterable[str]) -> tuple[int, int]:
+@dataclass(frozen=True)
+class TermCounts:
+    """How often terms were heard where they were said (hits), heard where they were not (false), and not heard (missed)."""
+
+    hits: int = 0
+    false: int = 0
+    missed: int = 0
+
+    @property
+    def recall(self) -> float | None:
+        """Share of what was said that was heard; None if nothing was."""
+        return self.hits / (self.hits + self.missed) if self.hits + self.missed else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of what was heard that was said; None if nothing was."""
+        return self.hits / (self.hits + self.false) if self.hits + self.false else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of both; None if nothing was said or heard."""
+        count = 2 * self.hits + self.false + self.missed
+        return 2 * self.hits / count if count else None
+
+    def __add__(self, other: TermCounts) -> TermCounts:
+        """Give the counts of both together."""
+        return TermCounts(self.hits + other.hits, self.false + other.false, self.missed + other.missed)
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Give counts and rates by name."""
+        return {**asdict(self), "recall": self.recall, "precision": self.precision, "f1": self.f1}
+
+
+def term_counts(references: Sequence[str], hypotheses: Sequence[str], terms: Iterable[str]) -> TermCounts:
     """Count how often words of interest were heard where they were said.
 
     Parameters
@@ -65,19 +98,20 @@ def term_recall(references: Sequence[str], hypotheses: Sequence[str], terms: Ite
     references, hypotheses
         Per utterance, normalised.
     terms
-        Single words, normalised.
+        Of one or more words, normalised.
 
     Returns
     -------
-    tuple of int
-        Heard, and said; an utterance that says a term once counts it once, however often it is heard.
+    TermCounts
+        Over all utterances; an utterance that says a term once has one hit for it, however often it is heard.
     """
-    wanted, heard, said = set(terms), 0, 0
-    for reference, hypothesis in zip(references, hypotheses, strict=True):
-        in_both, in_reference = Counter(hypothesis.split()) & Counter(reference.split()), Counter(reference.split())
-        heard += sum(in_both[term] for term in wanted)
-        said += sum(in_reference[term] for term in wanted)
-    return heard, said
+    counts = TermCounts()
+    for term in set(terms):
+        pattern = re.compile(rf"(?<!\S){re.escape(term)}(?!\S)")
+        for reference, hypothesis in zip(references, hypotheses, strict=True):
+            said, heard = len(pattern.findall(reference)), len(pattern.findall(hypothesis))
+            counts += TermCounts(min(said, heard), max(0, heard - said), max(0, said - heard))
+    return counts
 
 
 def _errors(

@@ -9,20 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from speechxfer.data import Manifest, check_sets, parse_manifest
+from speechxfer.data import Manifest, check_sets, normalise, parse_manifest
 from speechxfer.decoding import (
     Decoder,
     calibrate_segment,
     calibration_error,
     classify,
     make_decoder,
+    read_hotwords,
     recognise,
     write,
     writing_options,
 )
 from speechxfer.evaluation.answers import SetScores, score_answers
 from speechxfer.evaluation.groups import GroupSpec
-from speechxfer.evaluation.metrics import right_words
+from speechxfer.evaluation.metrics import right_words, term_counts
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import (
     Features,
@@ -47,6 +48,7 @@ def evaluate(
     hotwords: str | Path | Sequence[str] = (),
     language_model: str | Path | None = None,
     prompt: str = "",
+    terms: str | Path | Sequence[str] = (),
 ) -> SetScores:
     """Score a saved model on a set.
 
@@ -66,6 +68,8 @@ def evaluate(
         Upper bound of padded audio in one forward; None suits the device.
     hotwords, language_model, prompt
         What to decode with, see `speechxfer.decoding.make_decoder` and `writing_options`.
+    terms
+        Words of interest, whose recall and precision are reported; a file or lines as for hotwords.
 
     Returns
     -------
@@ -80,6 +84,7 @@ def evaluate(
         If the directory holds no fine-tuned model.
     """
     speech_model = model if isinstance(model, SpeechModel) else load_model(model)
+    wanted = _terms(terms, speech_model.normaliser) if terms else ()
     read = manifest if isinstance(manifest, Manifest) else parse_manifest(manifest)
     checked, skipped = check_sets({"set": read}, speech_model.task, on_bad_row, speech_model.normaliser)
     split, exactness = for_inference(speech_model, device, precision)
@@ -91,9 +96,16 @@ def evaluate(
     elif hotwords or language_model or prompt:
         decoder = make_decoder(speech_model.vocabulary, hotwords, language_model, prompt)
     result = score_set(split, source, speech_model, checked["set"], exactness, groups, decoder=decoder, writing=writing)
+    if wanted:
+        result.scores["terms"] = term_counts(result.rows.references, result.rows.answers, wanted).to_dict()
     if skipped:
         result.scores["skipped"] = len({(problem.file, problem.line) for problem in skipped})
     return result
+
+
+def _terms(source: str | Path | Sequence[str], normaliser: str) -> list[str]:
+    """Give terms as texts are compared."""
+    return [normalise(one.written, normaliser) for one in read_hotwords(source, None)]
 
 
 def as_items(manifest: Manifest, view: int | None = None, speed: float = 1.0) -> list[Item]:

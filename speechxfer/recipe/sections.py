@@ -100,6 +100,7 @@ class DataSection(_Section):
     dev: str | None = None
     test: str | None = None
     guard: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    terms: str | None = None  # a file of words whose recall is reported
     groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
     on_bad_row: Literal["error", "skip"] = "error"
     split_by: Literal["speaker", "call", "id"] | None = None

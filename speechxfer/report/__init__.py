@@ -9,6 +9,7 @@ _PUBLIC = {
     "DemoExample": "speechxfer.report.demo_page",
     "DemoResult": "speechxfer.report.demo_page",
     "describe_decoder": "speechxfer.report.page",
+    "describe_terms": "speechxfer.report.page",
     "describe_learning_curve": "speechxfer.report.learning_curve",
     "read_answers": "speechxfer.report.answers",
     "write_answers": "speechxfer.report.answers",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from speechxfer.report.learning_curve import describe_learning_curve as describe_learning_curve
     from speechxfer.report.learning_curve import plot_learning_curve as plot_learning_curve
     from speechxfer.report.page import describe_decoder as describe_decoder
+    from speechxfer.report.page import describe_terms as describe_terms
     from speechxfer.report.page import write_page as write_page
     from speechxfer.report.schema import make_report as make_report
     from speechxfer.report.schema import write_json as write_json

@@ -91,6 +91,15 @@ def describe_decoder(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def describe_terms(found: Mapping[str, Any]) -> str:
+    """Say how words of interest were heard."""
+    if not found["hits"] + found["missed"]:
+        return f"no term was said; heard all the same: {found['false']}"
+    said = found["hits"] + found["missed"]
+    rates = ", ".join(f"{name} {100 * found[name]:.1f} %" for name in ("recall", "precision") if found[name] is not None)
+    return f"terms: {found['hits']} of {said} heard, {found['false']} heard where none was said ({rates})"
+
+
 def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
@@ -105,7 +114,10 @@ def _scores(report: Mapping[str, Any]) -> str:
     ]
     blocks = sorted({str(scores.get("interval_blocks", "")) for scores in sets.values()} - {""})
     caption = f"<p>In brackets: 95 % bootstrap intervals over each {escape(' or '.join(blocks))}.</p>" if blocks else ""
-    return table(("set", "utterances", *(MEASURES[name] for name in measures)), rows) + caption
+    terms = (
+        f"<p>{escape(name)}: {describe_terms(found)}.</p>" for name, scores in sets.items() if (found := scores.get("terms"))
+    )
+    return table(("set", "utterances", *(MEASURES[name] for name in measures)), rows) + caption + "".join(terms)
 
 
 def _groups(report: Mapping[str, Any]) -> Iterator[str]:

@@ -36,7 +36,8 @@ def score(recipe: Recipe, prepared: Prepared) -> dict[str, SetScores]:
 def score_set(recipe: Recipe, speech_model: SpeechModel, manifest: Manifest) -> SetScores:
     """Score one set of a run."""
     training = recipe.training
-    return evaluate(speech_model, manifest, groups=recipe.data.groups, device=training.device, precision=training.precision)
+    given: dict[str, Any] = {"device": training.device, "precision": training.precision, "groups": recipe.data.groups}
+    return evaluate(speech_model, manifest, terms=recipe.data.terms or (), **given)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
-from speechxfer.evaluation import ErrorCounts, character_errors, right_words, term_recall, total, word_errors
+from speechxfer.evaluation import ErrorCounts, TermCounts, character_errors, right_words, term_counts, total, word_errors
 from speechxfer.evaluation.metrics import confusion, macro_f1
 
 SENTENCE = st.lists(st.sampled_from(["a", "b", "ab", "și", "क्या", "don't"]), max_size=6).map(" ".join)
@@ -78,9 +78,17 @@ def test_confusion_and_macro_f1_equal_scikit_learn(pairs):
 def test_terms_are_counted_where_they_were_said():
     references = ["order luminet now", "luminet and luminet", "nothing here", "corvanta"]
     answers = ["order luminet luminet now", "luminet and lumen it", "luminet corvanta", "corvantas"]
-    assert term_recall(references, answers, ["luminet", "corvanta", "luminet"]) == (2, 4)
-    assert term_recall(references, references, ["luminet", "corvanta"]) == (4, 4)
-    assert term_recall(references, answers, ["pulzara"]) == (0, 0)
+    found = term_counts(references, answers, ["luminet", "corvanta", "luminet"])
+    # Heard twice where said once; one of two; two where none was said; none in a longer word.
+    assert found == TermCounts(hits=2, false=3, missed=2)
+    assert (found.recall, found.precision, found.f1) == (0.5, 0.4, 4 / 9)
+    assert term_counts(references, references, ["luminet", "corvanta"]) == TermCounts(hits=4)
+    assert term_counts(references, answers, ["pulzara"]).to_dict() == {
+        **{"hits": 0, "false": 0, "missed": 0},
+        **{"recall": None, "precision": None, "f1": None},
+    }
+    assert term_counts(["a luminet prime a", "luminet luminet"], ["a luminet prime", "prime"], ["luminet prime"]) == TermCounts(1)
+    assert term_counts(["x x x"], ["x x"], ["x"]) == TermCounts(hits=2, missed=1)
 
 
 def test_right_words_are_those_of_the_reference():

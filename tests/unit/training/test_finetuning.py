@@ -9,7 +9,9 @@ import torch
 
 from speechxfer import evaluate, finetune, load_model, read_recipe
 from speechxfer.errors import DataError, TrainingError
+from speechxfer.evaluation import term_counts
 from speechxfer.recipe import Recipe
+from speechxfer.report import read_answers
 from speechxfer.training import loop, state, step
 
 
@@ -65,6 +67,23 @@ def test_ctc_run_spells_tones(small_whisper, tones, tmp_path):
     assert report["sets"]["dev"]["cer"] <= 0.35
     assert report["sets"]["dev"]["normaliser"] == "basic"
     assert load_model(tmp_path / "run").vocabulary.symbols == ("a", "b")
+
+
+def test_words_of_interest_are_counted_before_and_after(small_whisper, tones, tmp_path, speechxfer):
+    terms = tmp_path / "terms.txt"
+    terms.write_text("aa\nb => B!\n")
+    changes = {"task": "ctc", "model__train": "head", "training__head_learning_rate": 5e-2, "training__epochs": 20}
+    finetune(recipe(small_whisper, tones, **changes), tmp_path / "first")
+    changes |= {"model__vocabulary": "keep", "training__epochs": 1, "data__terms": str(terms)}
+    report = finetune(recipe(tmp_path / "first", tones, **changes), tmp_path / "run")
+    _, rows = read_answers(tmp_path / "run/answers.csv")
+    after, before = (part["sets"]["test"]["terms"] for part in (report, report["before"]))
+    assert after == term_counts(rows.references, rows.answers, ["aa", "b"]).to_dict()
+    assert before["hits"] + before["missed"] == after["hits"] + after["missed"] > 0
+    assert "terms: " in (tmp_path / "run/report.html").read_text()
+    spec = f"{tones}[split=test]"
+    code, out, _ = speechxfer("evaluate", tmp_path / "run", spec, "--terms", terms, "--precision", "fp32")
+    assert code == 0 and f"terms: {after['hits']} of {after['hits'] + after['missed']} heard" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("train", ["head", "top:1", "all"])
