@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "answer_by": "speechxfer.integrations.wyoming_asr",
+    "serve_wyoming": "speechxfer.integrations.wyoming_asr",
     "FeatureCollator": "speechxfer.integrations.trainer",
     "ProofCallback": "speechxfer.integrations.trainer_proof",
     "from_cuts": "speechxfer.integrations.lhotse_cuts",
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from speechxfer.integrations.trainer import FeatureCollator as FeatureCollator
     from speechxfer.integrations.trainer import split_for_trainer as split_for_trainer
     from speechxfer.integrations.trainer_proof import ProofCallback as ProofCallback
+    from speechxfer.integrations.wyoming_asr import answer_by as answer_by
+    from speechxfer.integrations.wyoming_asr import serve_wyoming as serve_wyoming
 
 
 def __getattr__(name: str) -> Any:
