@@ -23,7 +23,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech of one channel."""
+    """A stretch of speech of one channel; its language is told by models that know several."""
 
     text: str
     start: float
@@ -32,6 +32,7 @@ class Segment:
     words: tuple[Word, ...] = ()
     channel: int | None = None
     role: str | None = None
+    language: str | None = None
 
     def later(self, seconds: float) -> Segment:
         """Give the same segment, so many seconds later."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Hotwords, Json, LanguageModel, Precision, Prompt
+from speechxfer.cli.options import BatchSeconds, Device, Hotwords, Json, Language, LanguageModel, Precision, Prompt
 
 
 def evaluate(
@@ -34,6 +34,7 @@ def evaluate(
         Path | None, typer.Option(help="Text file, a term a line: how many are heard where they are said.", show_default=False)
     ] = None,
     prompt: Prompt = "",
+    language: Language = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on a labelled set: WER and CER, or accuracy, with intervals and per group."""
@@ -65,6 +66,7 @@ def evaluate(
         hotwords=hotwords or (),
         language_model=lm,
         prompt=prompt,
+        language=language,
         terms=terms or (),
     )
     result = score_on_set(loaded)

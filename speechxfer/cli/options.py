@@ -29,6 +29,9 @@ Hotwords = Annotated[
 ]
 LanguageModel = Annotated[Path | None, typer.Option("--lm", help="A language model (ARPA) for beam search.", show_default=False)]
 Prompt = Annotated[str, typer.Option(help="For a model with a decoder: what was said before, or names that may come.")]
+Language = Annotated[
+    str | None, typer.Option(help="For a multilingual model: en, ro ... Default: its own, or what it hears.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 Model = Annotated[Path, typer.Option(help="A model that speechxfer saved, or the run that made it.")]

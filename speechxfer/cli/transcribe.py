@@ -19,6 +19,7 @@ from speechxfer.cli.options import (
     Device,
     Format,
     Hotwords,
+    Language,
     LanguageModel,
     Model,
     Precision,
@@ -55,6 +56,7 @@ def transcribe(
     hotwords: Hotwords = None,
     lm: LanguageModel = None,
     prompt: Prompt = "",
+    language: Language = None,
     commands: Annotated[
         Path | None, typer.Option(help="What `commands enrol` wrote: listen for these too.", show_default=False)
     ] = None,
@@ -102,6 +104,7 @@ def transcribe(
         "hotwords": hotwords or (),
         "language_model": lm,
         "prompt": prompt,
+        "language": language,
         "roles": names_of_channels,
     }
     if ray:

@@ -46,7 +46,15 @@ class Answer:
 
 
 class Writer(Protocol):
-    """Writes about the utterances of one batch, named by their rows."""
+    """Writes about the utterances of one batch, named by their rows.
+
+    Attributes
+    ----------
+    languages
+        Of each row's utterance, given or heard; None where the model knows a single one.
+    """
+
+    languages: list[str | None]
 
     def limit(self, row: int) -> int:
         """Give how many tokens an answer may have; one that has as many did not come to an end."""
@@ -107,11 +115,12 @@ def max_tokens(seconds: float) -> int:
     return _TOKENS_AT_LEAST + math.ceil(seconds * _TOKENS_PER_SECOND)
 
 
-def to_segment(answer: Answer, tokens: Tokens, seconds: float) -> Segment:
-    """Spell an answer about an utterance of so many seconds; words without times span it."""
+def to_segment(answer: Answer, tokens: Tokens, seconds: float, language: str | None = None) -> Segment:
+    """Spell an answer about an utterance of so many seconds, in this language; words without times span it."""
     words = []
     for text, places in tokens.words(answer.tokens):
         confidence = math.exp(sum(answer.log_probs[place] for place in places) / len(places))
         start, end = (answer.starts[places[0]], answer.starts[places[-1] + 1]) if answer.starts else (0.0, seconds)
         words.append(Word(text, round(start, 3), round(end, 3), round(confidence, 4)))
-    return Segment(tokens.text(answer.tokens), 0.0, round(seconds, 3), round(math.exp(answer.log_prob), 4), tuple(words))
+    confidence = round(math.exp(answer.log_prob), 4)
+    return Segment(tokens.text(answer.tokens), 0.0, round(seconds, 3), confidence, tuple(words), language=language)

@@ -52,7 +52,8 @@ class Ct2Writer:
         self._num_beams = num_beams
         self._seconds = features[0].input_length * model.family.samples_per_input / model.family.sampling_rate
         self._encoded = self._model.encode(self._mel)
-        self._prompts = self._find_prompts(timed, previous)
+        self.languages = self._find_languages()
+        self._prompts = [tokens.prompt(language, timed=timed, previous=previous) for language in self.languages]
 
     def limit(self, row: int) -> int:
         """Give how many tokens an answer may have; see `Writer`."""
@@ -97,11 +98,11 @@ class Ct2Writer:
         times = [starts.get(place, self._seconds) for place in range(len(answer) + 1)]
         return Answer(answer, np.log(np.maximum(aligned.text_token_probs, 1e-9)).tolist(), times)
 
-    def _find_prompts(self, timed: bool, previous: str) -> list[list[int]]:
+    def _find_languages(self) -> list[str | None]:
         if not self._tokens.is_multilingual or self._tokens.language:
-            return [self._tokens.prompt(timed=timed, previous=previous)] * len(self._mel)
+            return [self._tokens.language] * len(self._mel)
         heard = self._model.engine.detect_language(self._encoded)
-        return [self._tokens.prompt(found[0][0].strip("<|>"), timed=timed, previous=previous) for found in heard]
+        return [found[0][0].strip("<|>") for found in heard]
 
     def _of(self, rows: Sequence[int]) -> Any:
         """Give what the encoder made of some rows; of less than all it is made again."""

@@ -30,6 +30,7 @@ def write(
     redraws: bool = True,
     prompt: str = "",
     hotwords: Sequence[Hotword] = (),
+    language: str | None = None,
     batch_frames: int = 6400,
 ) -> list[Segment]:
     """Decode utterances.
@@ -54,6 +55,8 @@ def write(
         What the decoder is told that was said before, such as names that may come.
     hotwords
         Terms to listen for, by beam search; an exported model cannot.
+    language
+        ISO code, for a multilingual model; None is the one it was fine-tuned for, or for none, what it hears.
     batch_frames
         Upper bound of padded frames in one forward.
 
@@ -65,21 +68,26 @@ def write(
     Raises
     ------
     ModelError
-        If an exported model is to listen for hotwords.
+        If an exported model is to listen for hotwords, or the model does not know the language.
     """
+    tokens = tokens.speaking(language)
     found: dict[int, Segment] = {}
     lengths = model.frame_lengths(torch.tensor([item.input_length for item in features])).tolist()
     options = {"num_beams": num_beams, "times": times, "previous": prompt, "hotwords": hotwords}
     batches = _writers(model, features, tokens, precision, batch_frames, **options)
     for rows, writer in batches:
         answers = believed(writer, tokens, len(rows)) if redraws else read_first(writer, len(rows))
-        for row, answer in zip(rows, answers, strict=True):
-            found[row] = write_forms(to_segment(answer, tokens, lengths[row] * model.frame_seconds), hotwords)
+        for row, answer, language in zip(rows, answers, writer.languages, strict=True):
+            spelled = to_segment(answer, tokens, lengths[row] * model.frame_seconds, language)
+            found[row] = write_forms(spelled, hotwords)
     return [found[row] for row in range(len(features))]
 
 
 def writing_options(
-    hotwords: str | Path | Sequence[str] = (), language_model: str | Path | None = None, prompt: str = ""
+    hotwords: str | Path | Sequence[str] = (),
+    language_model: str | Path | None = None,
+    prompt: str = "",
+    language: str | None = None,
 ) -> dict[str, Any]:
     """Give the options of `write` for what a user wants listened for; the counterpart of `make_decoder`.
 
@@ -89,13 +97,13 @@ def writing_options(
         A file or lines, see `speechxfer.decoding.read_hotwords`.
     language_model
         None: a decoder is its own.
-    prompt
+    prompt, language
         See `write`.
 
     Returns
     -------
     dict
-        `hotwords`, `prompt`.
+        `hotwords`, `prompt`, `language`.
 
     Raises
     ------
@@ -106,7 +114,7 @@ def writing_options(
     """
     if language_model:
         raise ModelError("language models need a model that writes letters (CTC); a decoder is its own")
-    return {"prompt": prompt, "hotwords": read_hotwords(hotwords, None) if hotwords else ()}
+    return {"prompt": prompt, "language": language, "hotwords": read_hotwords(hotwords, None) if hotwords else ()}
 
 
 def share_with_times(

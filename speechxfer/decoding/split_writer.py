@@ -68,16 +68,17 @@ class SplitWriter:
         self._times = times
         with self._computing():
             self._hidden = split.encode(batch)
-            self._prompts = self._find_prompts(timed, previous)
+            self.languages = self._find_languages()
+        self._prompts = [tokens.prompt(language, timed=timed, previous=previous) for language in self.languages]
         self._bias = [TokenBias(hotwords, tokens, len(self._prompts[0]))] if hotwords else []
 
-    def _find_prompts(self, timed: bool, previous: str) -> list[list[int]]:
+    def _find_languages(self) -> list[str | None]:
         if not self._tokens.is_multilingual or self._tokens.language:
-            return [self._tokens.prompt(timed=timed, previous=previous)] * len(self._hidden)
+            return [self._tokens.language] * len(self._hidden)
         start = torch.full((len(self._hidden), 1), self._tokens.start, device=self._hidden.device)
         names = [*self._tokens.languages]
         logits = self._logits(range(len(self._hidden)), start)[:, 0, [*self._tokens.languages.values()]]
-        return [self._tokens.prompt(names[number], timed=timed, previous=previous) for number in logits.argmax(dim=-1).tolist()]
+        return [names[number] for number in logits.argmax(dim=-1).tolist()]
 
     def limit(self, row: int) -> int:
         """Give how many tokens an answer may have; see `Writer`."""

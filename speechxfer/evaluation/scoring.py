@@ -48,6 +48,7 @@ def evaluate(
     hotwords: str | Path | Sequence[str] = (),
     language_model: str | Path | None = None,
     prompt: str = "",
+    language: str | None = None,
     terms: str | Path | Sequence[str] = (),
 ) -> SetScores:
     """Score a saved model on a set.
@@ -66,7 +67,7 @@ def evaluate(
         `auto`, or a torch device; `auto`, `fp32`, `bf16` or `int8`.
     batch_seconds
         Upper bound of padded audio in one forward; None suits the device.
-    hotwords, language_model, prompt
+    hotwords, language_model, prompt, language
         What to decode with, see `speechxfer.decoding.make_decoder` and `writing_options`.
     terms
         Words of interest, whose recall and precision are reported; a file or lines as for hotwords.
@@ -92,7 +93,7 @@ def evaluate(
     source = FeatureSource(split, speech_model.frontend, None, exactness, batch_seconds=size)
     decoder, writing = None, None
     if speech_model.tokens:
-        writing = writing_options(hotwords, language_model, prompt)
+        writing = writing_options(hotwords, language_model, prompt, language)
     elif hotwords or language_model or prompt:
         decoder = make_decoder(speech_model.vocabulary, hotwords, language_model, prompt)
     result = score_set(split, source, speech_model, checked["set"], exactness, groups, decoder=decoder, writing=writing)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from wyoming.asr import Transcript
@@ -83,7 +84,7 @@ class WyomingHandler(AsyncEventHandler):
                 _LOG.warning("an utterance of more than %g s is cut off", MAX_SECONDS)
                 del self._audio[int(2 * RATE * MAX_SECONDS) :]
         elif AudioStop.is_type(event.type):
-            samples = np.frombuffer(bytes(self._audio), dtype="<i2").astype(np.float32) / 32768
+            samples = np.frombuffer(bytes(self._audio), dtype="<i2").astype(np.float32) / np.float32(32768)
             self._begin()
             await self.write_event(Transcript(await asyncio.to_thread(self._understood, samples)).event())
         return True
@@ -113,6 +114,6 @@ async def serve_wyoming(answer: Answer, uri: str, *, language: str = "en") -> No
 
 def _info(language: str) -> Info:
     own = Attribution(name="speechxfer", url="")
-    about = {"name": "speechxfer", "attribution": own, "installed": True, "version": __version__}
+    about: dict[str, Any] = {"name": "speechxfer", "attribution": own, "installed": True, "version": __version__}
     model = AsrModel(**about, description="a model fine-tuned with speechxfer", languages=[language])
     return Info(asr=[AsrProgram(**about, description="speechxfer", models=[model])])

@@ -10,7 +10,7 @@ import functools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +84,21 @@ class Tokens:
         """The languages it knows, each with its token."""
         known: dict[str, int] = getattr(self.generation, "lang_to_id", None) or {}
         return {name.strip("<|>"): number for name, number in known.items()}
+
+    def speaking(self, language: str | None) -> Tokens:
+        """Give the same with another language; None changes nothing.
+
+        Raises
+        ------
+        ModelError
+            If the model does not know it.
+        """
+        if language is None or (language == "en" and not self.is_multilingual):
+            return self
+        if language not in self.languages:
+            known = ", ".join(sorted(self.languages)) if self.is_multilingual else "en"
+            raise ModelError(f"language {language!r}: this model knows {known}")
+        return replace(self, language=language)
 
     @property
     def start(self) -> int:

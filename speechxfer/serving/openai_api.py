@@ -1,8 +1,8 @@
 """OpenAI's transcription API: an upload in; text, subtitles, JSON or a stream of events out.
 
 Own additions, which OpenAI's clients send by `extra_body`: `channels` (`mix` or `split`), `hotwords` (lines). The field `prompt`
-is handed to a model with a decoder; of a CTC model's it names terms to listen for, parted by commas. `language` and
-`temperature` are checked and otherwise without effect: a model has its language, and the likeliest words are given.
+is handed to a model with a decoder; of a CTC model's it names terms to listen for, parted by commas. `language` is heeded by a
+multilingual model; other models have theirs. `temperature` is checked and without effect: the likeliest words are given.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from speechxfer.calls import Redactor
-from speechxfer.errors import AudioError, DataError
+from speechxfer.errors import AudioError, DataError, ModelError
 from speechxfer.serving.access import ApiError, bearer
 from speechxfer.serving.state import ServerState
 from speechxfer.serving.uploads import Form, read_form
@@ -102,9 +102,9 @@ class _Asked:
         self.model = form.text("model", state.shelf.names[0])
         _refuse_unknown(state, self.model)
         self.format = form.choice("response_format", _FORMATS)
-        self.language = form.text("language", "en")
-        if not _LANGUAGE.fullmatch(self.language):
-            raise ApiError(400, f"language is {self.language[:100]!r}; expected a code such as en", "language")
+        self._language = form.text("language") or None
+        if self._language and not _LANGUAGE.fullmatch(self._language):
+            raise ApiError(400, f"language is {self._language[:100]!r}; expected a code such as en", "language")
         self.temperature = form.number("temperature", 0, 1, 0)
         self.granularities = {*form.fields.get("timestamp_granularities", ["segment"])}
         if unknown := self.granularities - {"word", "segment"}:
@@ -143,7 +143,10 @@ class _Asked:
         terms = [*asked, *dict.fromkeys(prompted)]
         try:
             prompt = self._prompt if batcher.model.tokens else ""
-            return Transcriber(batcher, channels=self._channels, hotwords=terms, prompt=prompt)
+            language = self._language if batcher.model.tokens else None
+            return Transcriber(batcher, channels=self._channels, hotwords=terms, prompt=prompt, language=language)
+        except ModelError as error:
+            raise ApiError(400, str(error), "language" if language else "prompt") from None
         except DataError as error:
             raise ApiError(400, str(error), "hotwords") from None
 
@@ -165,7 +168,9 @@ class _Asked:
         return JSONResponse(self._verbose(shown))
 
     def _verbose(self, transcript: Transcript) -> dict[str, Any]:
-        told: dict[str, Any] = {"task": "transcribe", "language": self.language, "duration": transcript.duration}
+        heard = [segment.language for segment in transcript.segments if segment.language]
+        language = max(heard, key=heard.count) if heard else self._language or "en"
+        told: dict[str, Any] = {"task": "transcribe", "language": language, "duration": transcript.duration}
         told |= {"text": transcript.text, "usage": _usage(transcript.duration)}
         if "segment" in self.granularities:
             told["segments"] = [self._segment(number, one) for number, one in enumerate(transcript.segments)]

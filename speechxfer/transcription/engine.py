@@ -49,6 +49,8 @@ class Transcriber:
         An ARPA file; decodes by beam search (needs the extra `lm`).
     prompt
         For a model with a decoder: what it is told that was said before, such as names that may come.
+    language
+        For a multilingual model: ISO code of what is spoken; None is its own, or what it hears.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class Transcriber:
         hotwords: str | Path | Sequence[str] = (),
         language_model: str | Path | None = None,
         prompt: str = "",
+        language: str | None = None,
     ) -> None:
         self._recogniser: Answering
         if isinstance(model, SpeechModel | str | Path):
@@ -77,7 +80,7 @@ class Transcriber:
         else:
             self._recogniser = model
         self.model = self._recogniser.model
-        self._maker = SegmentMaker(self.model, self._recogniser.frame_seconds, hotwords, language_model, prompt)
+        self._maker = SegmentMaker(self.model, self._recogniser.frame_seconds, hotwords, language_model, prompt, language)
         self._channels = channels
         self._roles = tuple(roles)
 

@@ -22,6 +22,7 @@ from speechxfer.decoding import (
     write,
     writing_options,
 )
+from speechxfer.errors import ModelError
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SpeechModel, for_inference, load_model, suitable_batch_seconds
 from speechxfer.transcript import Segment
@@ -122,6 +123,8 @@ class SegmentMaker:
         An ARPA file; decodes by beam search (needs the extra `lm`).
     prompt
         For a model with a decoder: what it is told that was said before, such as names that may come.
+    language
+        For a multilingual model: ISO code of what is spoken; None is its own, or what it hears.
 
     Attributes
     ----------
@@ -131,7 +134,7 @@ class SegmentMaker:
     Raises
     ------
     ModelError
-        If the model writes no text to find terms in, or cannot be prompted.
+        If the model writes no text to find terms in, cannot be prompted, or does not know the language.
     DataError
         With all that is wrong with the hotwords or the language model.
     """
@@ -143,13 +146,17 @@ class SegmentMaker:
         hotwords: str | Path | Sequence[str] = (),
         language_model: str | Path | None = None,
         prompt: str = "",
+        language: str | None = None,
     ) -> None:
         self._model = model
         self._frame_seconds = frame_seconds
         self._decode: Decoder | None = None
         self.writing = NOTHING_SPECIAL
         if model.tokens:
-            self.writing = writing_options(hotwords, language_model, prompt)
+            model.tokens.speaking(language)
+            self.writing = writing_options(hotwords, language_model, prompt, language)
+        elif language:
+            raise ModelError(f"language {language!r}: this model knows the one of its training texts, and takes no other")
         elif model.vocabulary or hotwords or language_model or prompt:
             self._decode = make_decoder(model.vocabulary, hotwords, language_model, prompt)
 

@@ -43,6 +43,14 @@ def test_a_language_that_is_not_given_is_heard(small_polyglot, clips):
     assert write(split, features[1:2], tokens) == write(split, features[1:2], replace(tokens, language=heard))
     others = [write(split, features[1:2], replace(tokens, language=name)) for name in tokens.languages if name != heard]
     assert any(other != write(split, features[1:2], tokens) for other in others)
+    assert [segment.language for segment in write(split, features[1:2], tokens)] == [heard]
+    assert [segment.language for segment in write(split, features, tokens, language="ro")] == ["ro"] * len(clips)
+    assert write(split, features, tokens, language="ro") == write(split, features, replace(tokens, language="ro"))
+
+
+def test_an_only_language_is_not_told(small_writer, clips):
+    split, features, tokens = prepare(small_writer, clips[1:2])
+    assert [segment.language for segment in write(split, features, tokens, language="en")] == [None]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_terms_may_be_spelled_in_any_way(tokens):
     assert added(lent, tokens, "x Rout")[token(tokens, "e")] == pytest.approx(unit), "with a capital too"
 
 
-def test_an_exported_model_cannot(monkeypatch):
+def test_an_exported_model_cannot(monkeypatch, small_writer):
     from speechxfer.decoding import seq2seq
 
     class Exported(torch.nn.Module):
@@ -96,4 +96,4 @@ def test_an_exported_model_cannot(monkeypatch):
 
     monkeypatch.setattr(seq2seq, "Ct2Inference", Exported)
     with pytest.raises(ModelError, match="a prompt"):
-        write(Exported(), [Features(torch.zeros(4, 2), 4)], None, hotwords=[Hotword("a", "a")])
+        write(Exported(), [Features(torch.zeros(4, 2), 4)], load_model(small_writer).tokens, hotwords=[Hotword("a", "a")])

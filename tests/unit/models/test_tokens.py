@@ -46,6 +46,16 @@ def test_an_unknown_language_is_refused_with_those_there_are(polyglot, language)
         replace(polyglot, language=language).prompt()
 
 
+def test_it_speaks_only_what_the_model_knows(polyglot, tokens):
+    assert polyglot.speaking("ro").prompt() == polyglot.prompt("ro")
+    assert polyglot.speaking("ro").speaking(None).language == "ro"
+    assert tokens.speaking("en") is tokens and tokens.speaking(None) is tokens
+    with pytest.raises(ModelError, match="this model knows de, en, ro"):
+        polyglot.speaking("xx")
+    with pytest.raises(ModelError, match="'ro': this model knows en"):
+        tokens.speaking("ro")
+
+
 def test_a_prompt_stands_before_all_and_its_end_counts(tokens, polyglot):
     previous = polyglot.encode("ab")
     first = polyglot.tokenizer.convert_tokens_to_ids("<|startofprev|>")
