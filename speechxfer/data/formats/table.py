@@ -7,12 +7,14 @@ import json
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from speechxfer.errors import DataError, Problem
 
 _CHUNK = 256  # rows; so few that the garbage collector, which would walk through all columns, is not called
+_raw_decode = json.JSONDecoder().raw_decode  # without the search for white space, which takes as long again
 
 
 @dataclass
@@ -73,13 +75,13 @@ def _add(rows: list[list[str]], table: Table) -> None:
 
 def read_jsonl(path: Path) -> Table:
     """Read an object a line."""
-    table, rows = Table({}), list[dict[str, str]]()
+    table, rows = Table({}), list[dict[str, Any]]()
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip():
+            if not (text := line.strip()):
                 continue
             try:
-                row = _row_of_text(line)
+                row = _row_of(text)
             except UnicodeEncodeError:
                 table.problems.append(Problem(str(path), number, "holds half a surrogate pair, which is no character"))
                 continue
@@ -94,24 +96,29 @@ def read_jsonl(path: Path) -> Table:
     return table
 
 
-def _add_objects(rows: list[dict[str, str]], table: Table) -> None:
+def _row_of(line: str) -> dict[str, Any]:
+    """Read one object; its values become text column by column, which takes a fraction of the time."""
+    row, end = _raw_decode(line)
+    if end != len(line):
+        raise ValueError(f"found {line[end : end + 20]!r} after it")
+    if not isinstance(row, dict):
+        raise TypeError(f"found {type(row).__name__}, expected an object {{...}}")
+    # Only an escape can bring one half of a surrogate pair, which cannot be written or opened; only here can nesting be too deep.
+    if "\\u" in line or "[" in line or line.count("{") > 1:
+        row = {name: _as_text(value) for name, value in row.items()}
+        "".join(map("".join, row.items())).encode()
+    return row
+
+
+def _add_objects(rows: list[dict[str, Any]], table: Table) -> None:
     before = len(table.lines) - len(rows)
-    for name in dict.fromkeys(name for row in rows for name in row):
+    for name in dict.fromkeys(chain.from_iterable(rows)):
         if name not in table.columns:
             table.columns[name] = [""] * before
     for name, column in table.columns.items():
-        column.extend([row.get(name, "") for row in rows])
+        values = [row.get(name, "") for row in rows]
+        column.extend(values if set(map(type, values)) <= {str} else map(_as_text, values))
     rows.clear()
-
-
-def _row_of_text(line: str) -> dict[str, str]:
-    row = json.loads(line)
-    if not isinstance(row, dict):
-        raise TypeError(f"found {type(row).__name__}, expected an object {{...}}")
-    texts = {name: _as_text(value) for name, value in row.items()}
-    if "\\u" in line:  # only an escape can bring one half of a surrogate pair, which cannot be written or opened
-        "".join(map("".join, texts.items())).encode()
-    return texts
 
 
 def _as_text(value: Any) -> str:
