@@ -75,7 +75,7 @@ def evaluate(
     if baseline:
         other = load_model(baseline)
         if (other.task, other.normaliser) != (loaded.task, loaded.normaliser):
-            kinds = [f"task {one.task}, normaliser {one.normaliser}" for one in (other, loaded)]
+            kinds = [f"task {one.task}, normaliser {one.normaliser!r}" for one in (other, loaded)]
             raise ModelError(f"{baseline}: a model of {kinds[0]}, not to be compared with {model} ({kinds[1]})")
         before = score_on_set(other)
         report["before"] = {"kind": str(baseline), "sets": {"test": before.scores}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -14,12 +14,18 @@ from speechxfer.cli.options import Json
 lm = typer.Typer(help="Language models for beam search.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def _known_normaliser(name: str) -> str:
-    from speechxfer.recipe import Normaliser
+def _normaliser(name: str) -> str:
+    """Take a normaliser's name as it is; of a model or run give its own."""
+    from speechxfer.recipe import known_normaliser
 
-    if name not in get_args(Normaliser):
-        raise typer.BadParameter(f"{name!r}: expected {', '.join(get_args(Normaliser))}")
-    return name
+    if Path(name).is_dir():
+        from speechxfer.models import load_model
+
+        return load_model(name).normaliser
+    try:
+        return known_normaliser(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"{name!r}: {error}; or a model's directory") from None
 
 
 def _thresholds(text: str) -> str:
@@ -49,7 +55,10 @@ def build(
         ),
     ] = "0",
     normaliser: Annotated[
-        str, typer.Option(callback=_known_normaliser, help="How the texts of your model were normalised (data.normaliser).")
+        str,
+        typer.Option(
+            callback=_normaliser, help="How the texts of your model were normalised (data.normaliser), or the model itself."
+        ),
     ] = "basic",
     as_json: Json = False,
 ) -> None:

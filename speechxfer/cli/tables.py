@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from speechxfer.report import DemoResult, describe_decoder, describe_learning_curve, describe_terms
+from speechxfer.report import (
+    DemoResult,
+    describe_decoder,
+    describe_learning_curve,
+    describe_terms,
+    main_measure,
+    measures_of,
+)
 from speechxfer.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ def _with_interval(scores: Mapping[str, Any], name: str) -> str:
 def show_sets(sets: Mapping[str, Mapping[str, Any]], console: Console) -> None:
     """Print one row per set and per group in it."""
     table = Table(title=None, box=None, pad_edge=False, header_style="bold")
-    measures = [name for name in ("wer", "cer", "accuracy", "macro_f1") if any(name in scores for scores in sets.values())]
+    measures = measures_of(sets.values())
     for heading in (
         "set",
         "utterances",
@@ -63,7 +70,7 @@ def show_proof(report: Mapping[str, Any], console: Console) -> None:
 
 def show_ranking(runs: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print runs from the best on dev on, and how the first one does against each."""
-    measure = "wer" if "wer" in runs[0]["sets"]["dev"] else "accuracy"
+    measure = main_measure(runs[0]["sets"]["dev"])
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", f"dev {measure}", f"test {measure}", "training"):
         table.add_column(heading, justify="left" if heading == "run" else "right", overflow="fold")

@@ -14,10 +14,10 @@ from speechxfer.commands.classifiers import Floats
 from speechxfer.commands.features import in_memory
 from speechxfer.data import VAD_RATE, Samples, Utterance, WaveformAugmenter, load_audio
 from speechxfer.features import Statistics, StatisticsEncoder
-from speechxfer.recipe import AugmentSection, NoiseSection
+from speechxfer.recipe import AugmentSection, GainSection, NoiseSection
 
 _SPEEDS = (0.9, 1.1, 0.8, 1.2)
-_GAIN_DB = (-6.0, 6.0)
+_GAIN = GainSection(range=(-6.0, 6.0), probability=1)
 _NOISE = NoiseSection(manifest="pink noise and babble, made here", probability=0.75, snr_db=(5.0, 20.0))
 _TALKERS = (4, 8)  # of each babble
 _NOISE_SECONDS = 10
@@ -45,7 +45,7 @@ def views_of(encoder: StatisticsEncoder, spoken: Sequence[Utterance]) -> list[St
     """
     clips = [load_audio(example, VAD_RATE) for example in spoken]
     noises = [in_memory("noise", noise) for noise in (_pink_noise(), *(_babble(clips, count) for count in _TALKERS))]
-    section = AugmentSection(views=len(_SPEEDS), speed=list(_SPEEDS), gain_db=_GAIN_DB, noise=_NOISE)
+    section = AugmentSection(views=len(_SPEEDS), speed=list(_SPEEDS), gain_db=_GAIN, noise=_NOISE)
     augment = WaveformAugmenter(section, VAD_RATE, 0, noises)
     found = [encoder(spoken)]
     for view in range(len(_SPEEDS)):

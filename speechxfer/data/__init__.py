@@ -33,7 +33,10 @@ _PUBLIC = {
     "load_audio": "speechxfer.data.audio",
     "match_files": "speechxfer.data.storage",
     "named_sets": "speechxfer.data.splits",
+    "has_words_apart": "speechxfer.data.text",
     "normalise": "speechxfer.data.text",
+    "normalise_answer": "speechxfer.data.text",
+    "normaliser_of": "speechxfer.data.text",
     "parse_manifest": "speechxfer.data.manifest",
     "plan_batches": "speechxfer.data.batching",
     "probe": "speechxfer.data.audio",
@@ -94,7 +97,10 @@ if TYPE_CHECKING:
     from speechxfer.data.synthesis import SPOKEN_RATE as SPOKEN_RATE
     from speechxfer.data.synthesis import SpeechRequest as SpeechRequest
     from speechxfer.data.synthesis import speak as speak
+    from speechxfer.data.text import has_words_apart as has_words_apart
     from speechxfer.data.text import normalise as normalise
+    from speechxfer.data.text import normalise_answer as normalise_answer
+    from speechxfer.data.text import normaliser_of as normaliser_of
     from speechxfer.data.utterance import Utterance as Utterance
     from speechxfer.data.utterance import Waveform as Waveform
     from speechxfer.data.vad import VAD_FRAME as VAD_FRAME

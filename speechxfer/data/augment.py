@@ -80,7 +80,8 @@ class WaveformAugmenter:
         noise = section.noise and (section.noise.probability, section.noise.snr_db, self._noise_digest)
         room = section.room and (section.room.probability, self._room_digest)
         way = f"{section.pitch} {section.codec} {section.telephone}"
-        return f"{self.speed(view)} {section.gain_db} {noise} {room} {way} {chance}"
+        gain = section.gain_db and (section.gain_db.range if section.gain_db.probability == 1 else section.gain_db)
+        return f"{self.speed(view)} {gain} {noise} {room} {way} {chance}"
 
     def __call__(self, samples: Samples, utterance_id: str, view: int) -> Samples:
         """Give one view of an utterance; the input is left as it is.
@@ -107,8 +108,9 @@ class WaveformAugmenter:
     def _louder_and_noisy(self, samples: Samples, seeds: str) -> Samples:
         random = _generator(seeds)
         waveform = torch.from_numpy(samples)
-        if self._section.gain_db:
-            waveform = waveform * 10 ** (random.uniform(*self._section.gain_db) / 20)
+        if gain := self._section.gain_db:
+            level = 10 ** (random.uniform(*gain.range) / 20)  # drawn in any case: the noise must not depend on whether it is used
+            waveform = waveform * level if _if_chosen(gain.probability, f"{seeds}/gain") else waveform
         noise = self._section.noise
         if noise and random.random() < noise.probability:
             chosen = self._noises[int(random.integers(len(self._noises)))]

@@ -141,5 +141,6 @@ def _spellings(path: Path, vocabulary: Vocabulary, hotwords: Sequence[Hotword]) 
         raise DataError(
             [Problem(str(path), None, f"{what}; make the language model of texts that are normalised as the model's are")]
         )
-    terms = [*words, *(_token(hotword.spoken) for hotword in hotwords)]
-    return {term: " ".join([*term, _DELIMITER]) for term in terms}
+    tokens = [_BLANK, *map(_token, vocabulary.symbols)]
+    terms = [*words, *(hotword.spoken for hotword in hotwords)]
+    return {_token(term): " ".join([*(tokens[number] for number in vocabulary.encode(term)), _DELIMITER]) for term in terms}

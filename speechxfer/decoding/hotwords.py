@@ -148,7 +148,7 @@ def _spelled(term: str, vocabulary: Vocabulary) -> str:
     unknown = sorted(vocabulary.unknown([spoken]))
     if unknown or not spoken:
         found = ", ".join(map(repr, unknown or sorted(set(term))))
-        spelled = "".join(sorted(symbol for symbol in vocabulary.symbols if symbol != " "))
+        spelled = "".join(sorted(symbol for symbol in vocabulary.symbols if len(symbol) == 1 and symbol != " "))
         raise ValueError(
             f"the model cannot spell {term!r}: it has no {found}, only {spelled}; "
             f"write the term as it is spoken, as in `nine one one {_ARROW} 911`"

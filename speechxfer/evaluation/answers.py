@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from speechxfer.data import Manifest, normalise
+from speechxfer.data import Manifest, has_words_apart, normalise, normalise_answer
 from speechxfer.decoding import Calibration, calibrate, calibration_error, fit_calibration
 from speechxfer.evaluation.groups import GroupSpec, group_rows
 from speechxfer.evaluation.metrics import ErrorCounts, character_errors, confusion, macro_f1, total, word_errors
@@ -20,15 +20,15 @@ class RowErrors:
     Attributes
     ----------
     errors
-        Of each row: wrong words, or 1 for a wrong label.
+        Of each row: wrong words (characters, for CER), or 1 for a wrong label.
     sizes
-        Of each row: words of the reference, or 1.
+        Of each row: words (characters) of the reference, or 1.
     blocks
         Each row's speaker, or the row itself where the speaker is unknown.
     block
         What a block is: `speaker`, or `utterance` where no speaker is known.
     measure
-        `wer`, or `error` for 1 - accuracy.
+        `wer`; `cer` for texts whose words are not apart, see `speechxfer.data.has_words_apart`; `error` for 1 - accuracy.
     references, answers
         Of each row, as they were compared: normalised texts, or labels.
     groups
@@ -46,7 +46,7 @@ class RowErrors:
 
     @property
     def rate(self) -> float:
-        """WER, or 1 - accuracy."""
+        """WER, CER, or 1 - accuracy."""
         return sum(self.errors) / sum(self.sizes)
 
     def select(self, rows: Sequence[int]) -> RowErrors:
@@ -160,14 +160,13 @@ def _blocks(manifest: Manifest) -> list[str]:
 class _TextRows:
     """Errors of each row of a set with texts."""
 
-    measure = "wer"
-
     def __init__(self, references: Sequence[str], answers: Sequence[str], normaliser: str) -> None:
         self._normaliser = normaliser
         self._compared = (
             [normalise(text, normaliser) for text in references],
-            [normalise(text, normaliser) for text in answers],
+            [normalise_answer(text, normaliser) for text in answers],
         )
+        self.measure = "wer" if has_words_apart(self._compared[0]) else "cer"
         self._words = word_errors(*self._compared)
         self._characters = character_errors(*self._compared)
         self._unnormalised = word_errors([normalise(text, "none") for text in references], answers)
@@ -183,13 +182,14 @@ class _TextRows:
         return scores
 
     def errors_and_sizes(self) -> tuple[list[int], list[int]]:
-        return [counts.errors for counts in self._words], [counts.reference_length for counts in self._words]
+        rows = self._words if self.measure == "wer" else self._characters
+        return [counts.errors for counts in rows], [counts.reference_length for counts in rows]
 
     def compared(self) -> tuple[list[str], list[str]]:
         return self._compared
 
     def details(self) -> Mapping[str, Any]:
-        return {"normaliser": self._normaliser, "wer_unnormalised": total(self._unnormalised).rate}
+        return {"measure": self.measure, "normaliser": self._normaliser, "wer_unnormalised": total(self._unnormalised).rate}
 
 
 def _ratio_interval(counts: Sequence[ErrorCounts], blocks: Sequence[str]) -> tuple[float, float] | None:

@@ -79,7 +79,7 @@ def _words_needed(difference: Difference, max_regression: float, words: int) -> 
 
 
 def _sentence(outcome: GuardOutcome, difference: Difference, max_regression: float, rows: RowErrors, needed: int | None) -> str:
-    unit = "words" if rows.measure == "wer" else "labels"
+    unit = {"wer": "words", "cer": "characters", "error": "labels"}[rows.measure]
     loss = f"{100 * difference.difference:+.1f} points"
     interval = "no interval"
     if difference.interval:

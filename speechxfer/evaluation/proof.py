@@ -26,7 +26,7 @@ class Difference:
     Attributes
     ----------
     before, after
-        WER, or 1 - accuracy.
+        WER, CER, or 1 - accuracy.
     difference
         After minus before; negative is better.
     interval
@@ -61,11 +61,11 @@ class Verdict:
     Attributes
     ----------
     measure
-        `wer` or `error`.
+        `wer`, `cer` or `error`.
     overall, groups
         The differences; groups by column and value.
     mapsswe
-        For texts.
+        For texts whose words are apart.
     sentence
         All of it in plain words.
     """
@@ -143,7 +143,7 @@ def _judged(found: Difference) -> Difference:
 
 
 def _sentence(measure: str, overall: Difference, groups: Mapping[str, Mapping[str, Difference]], names: tuple[str, str]) -> str:
-    rate = "WER" if measure == "wer" else "error rate"
+    rate = {"wer": "WER", "cer": "CER", "error": "error rate"}[measure]
     figures = f"{rate} {100 * overall.before:.1f} % {names[0]}, {100 * overall.after:.1f} % {names[1]}"
     many = f"{overall.blocks} {overall.over}{'s' if overall.blocks != 1 else ''}"
     if overall.blocks < MIN_BLOCKS:

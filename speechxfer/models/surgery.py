@@ -8,7 +8,6 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from speechxfer.data import Vocabulary
 from speechxfer.models.save_load import SpeechModel
 
 # Of new rows, below the lowest old one: e^-10 adds less than 1e-4 to a frame's probability mass, and gradients undo it fast.
@@ -32,7 +31,7 @@ def extend_vocabulary(speech_model: SpeechModel, symbols: Sequence[str]) -> Spee
     """
     assert speech_model.vocabulary is not None
     new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in speech_model.vocabulary.symbols]
-    vocabulary = Vocabulary((*speech_model.vocabulary.symbols, *new))
+    vocabulary = replace(speech_model.vocabulary, symbols=(*speech_model.vocabulary.symbols, *new))
     _extend(speech_model.model, len(new), first_symbol=1)
     speech_model.model.config.vocab_size = len(vocabulary)
     return replace(speech_model, vocabulary=vocabulary)

@@ -9,6 +9,7 @@ _PUBLIC = {
     "AugmentSection": "speechxfer.recipe.sections",
     "CodecSection": "speechxfer.recipe.sections",
     "DataSection": "speechxfer.recipe.sections",
+    "GainSection": "speechxfer.recipe.sections",
     "ModelSection": "speechxfer.recipe.sections",
     "NoiseSection": "speechxfer.recipe.sections",
     "Normaliser": "speechxfer.recipe.sections",
@@ -18,6 +19,7 @@ _PUBLIC = {
     "StageSection": "speechxfer.recipe.sections",
     "TelephoneSection": "speechxfer.recipe.sections",
     "TrainingSection": "speechxfer.recipe.sections",
+    "known_normaliser": "speechxfer.recipe.sections",
     "read_recipe": "speechxfer.recipe.reading",
 }
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from speechxfer.recipe.sections import AugmentSection as AugmentSection
     from speechxfer.recipe.sections import CodecSection as CodecSection
     from speechxfer.recipe.sections import DataSection as DataSection
+    from speechxfer.recipe.sections import GainSection as GainSection
     from speechxfer.recipe.sections import ModelSection as ModelSection
     from speechxfer.recipe.sections import NoiseSection as NoiseSection
     from speechxfer.recipe.sections import Normaliser as Normaliser
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from speechxfer.recipe.sections import StageSection as StageSection
     from speechxfer.recipe.sections import TelephoneSection as TelephoneSection
     from speechxfer.recipe.sections import TrainingSection as TrainingSection
+    from speechxfer.recipe.sections import known_normaliser as known_normaliser
 
 
 def __getattr__(name: str) -> Any:

@@ -41,6 +41,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         text = Path(path).read_text(encoding="utf-8")
         tree = yaml.load(text, Loader=yaml.BaseLoader)
+        written = yaml.compose(text, Loader=yaml.BaseLoader)
     except OSError as error:
         raise RecipeError(f"{path}: cannot read the recipe: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -51,7 +52,8 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        problems += [_explain(detail) for detail in error.errors()]
+        overridden = {override.partition("=")[0] for override in overrides}
+        problems += [_explain(detail) + _place(detail["loc"], written, overridden) for detail in error.errors()]
     if problems:
         raise RecipeError(f"{path}: {len(problems)} problem(s) in the recipe:\n" + "\n".join(problems))
     return recipe
@@ -95,9 +97,27 @@ def _explain(detail: Any) -> str:
         return f"  {name}: missing; give it in the file or as {name}=..."
     if "learning_curve" in location:
         return f"  {name}: found {detail['input']!r}, expected whole per cents from 1 to 100, such as 10,30,100"
+    if detail["type"] == "string_pattern_mismatch" and name == "model.symbols":
+        return f"  {name}: found {detail['input']!r}, expected characters or bpe:N, such as bpe:500"
     if detail["type"] == "string_pattern_mismatch":
         return f"  {name}: found {detail['input']!r}, expected head, decoder, top:N, encoder, adapter, lora:R or all"
     return f"  {name}: found {detail['input']!r}: {detail['msg']}"
+
+
+def _place(location: Sequence[Any], node: yaml.Node | None, overridden: Iterable[str]) -> str:
+    """Give the line of the file on which a value stands, or its section; nothing for what came with an override."""
+    line: int | None = None
+    for depth, part in enumerate(location, start=1):
+        if ".".join(map(str, location[:depth])) in overridden:
+            return ""
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            named = node = node.value[part]
+        elif isinstance(node, yaml.MappingNode):
+            named, node = next(((key, value) for key, value in node.value if key.value == part), (None, None))
+        else:
+            break
+        line = named.start_mark.line + 1 if named else line
+    return f" (line {line})" if line else ""
 
 
 def _keys_beside(location: Iterable[Any]) -> set[str]:

@@ -5,13 +5,15 @@ Only the form is checked here; whether values fit model and data is checked by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 _TRAINS = r"^(head|decoder|encoder|adapter|all|(top|lora):[1-9]\d*)$"
+_SYMBOLS = r"^(characters|bpe:[1-9]\d*)$"
 NOT_GIVEN = ("", "null", "~", None)
 
 
@@ -19,13 +21,35 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _always(value: Any) -> Any:
+    return {"range": value, "probability": 1.0} if isinstance(value, list | tuple) else value
+
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Normaliser = Literal[
     "basic", "english", "none", "basic:ar", "basic:de", "basic:en", "basic:es", "basic:fr", "basic:it", "basic:nl", "basic:pl",
-    "basic:pt", "basic:ro", "basic:ru", "basic:tr", "basic:uk",
+    "basic:pt", "basic:ro", "basic:ru", "basic:tr", "basic:uk", "whisper-basic", "whisper-english",
 ]  # fmt: skip
+_PHONEMES = re.compile(r"phonemes:[a-z][a-z0-9-]+")
 Codec = Literal["opus", "amr", "gsm", "mp3"]
+
+
+def known_normaliser(name: str) -> str:
+    """Refuse a name that no normaliser has, with a ValueError."""
+    if name not in get_args(Normaliser) and not _PHONEMES.fullmatch(name):
+        raise ValueError(f"expected {', '.join(get_args(Normaliser))} or phonemes:LANGUAGE, such as phonemes:en-us")
+    return name
+
+
+def _usable_rule(rule: tuple[str, str]) -> tuple[str, str]:
+    try:
+        re.sub(*rule, "")
+    except (re.error, IndexError, OverflowError, RecursionError) as error:
+        raise ValueError(f"expected [regular expression, replacement] of Python: {error}") from None
+    return rule
+
+
 Trains = Annotated[str, Field(pattern=_TRAINS)]
 """What trains: `head` or `decoder`, with it `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or
 `all`; or `lora:R`; or `adapter` (the language adapters of MMS)."""
@@ -51,6 +75,8 @@ class ModelSection(_Section):
     vocabulary
         Symbols, or labels, of a model with a head: `new` puts a new head on, for what is in the training set; `extend` keeps the
         head of a fine-tuned model and adds what it lacks; `keep` leaves it as it is.
+    symbols
+        Of a new head for text: `characters` of the training texts, or `bpe:N`, up to N symbols that are pieces of words.
     head, head_hidden_size, head_dropout, weighted_layer_sum
         Of a new head.
     decoder
@@ -64,6 +90,7 @@ class ModelSection(_Section):
     decoder: Literal["trained", "frozen"] = "trained"
     target_lang: str | None = None
     vocabulary: Literal["new", "extend", "keep"] = "new"
+    symbols: Annotated[str, Field(pattern=_SYMBOLS)] = "characters"
     head: Literal["linear", "blstm"] = "linear"
     head_hidden_size: Annotated[int, Field(ge=1)] = 320
     head_dropout: Probability = 0.0
@@ -93,7 +120,14 @@ class WhisperSection(_Section):
 
 
 class DataSection(_Section):
-    """Which rows are trained on, chosen by and tested on; `mix` is further speech to train on, `guard` must not get worse."""
+    """Which rows are trained on, chosen by and tested on; `mix` is further speech to train on, `guard` must not get worse.
+
+    Attributes
+    ----------
+    rules
+        `[regular expression, replacement]` each: they rewrite texts, and answers that are compared with them, before the
+        normaliser, one after the other.
+    """
 
     train: str
     mix: str | None = None
@@ -104,7 +138,8 @@ class DataSection(_Section):
     groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
     on_bad_row: Literal["error", "skip"] = "error"
     split_by: Literal["speaker", "call", "id"] | None = None
-    normaliser: Normaliser = "basic"
+    normaliser: Annotated[str, AfterValidator(known_normaliser)] = "basic"
+    rules: list[Annotated[tuple[str, str], AfterValidator(_usable_rule)]] = Field(default_factory=list)
 
 
 class StoreSection(_Section):
@@ -114,6 +149,13 @@ class StoreSection(_Section):
     directory: str | None = None
     max_gb: Positive = 8.0  # what does not fit is computed each time it is used
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+
+
+class GainSection(_Section):
+    """Louder or softer by so many decibels."""
+
+    range: tuple[float, float]
+    probability: Probability = 0.5
 
 
 class NoiseSection(_Section):
@@ -154,13 +196,19 @@ class TelephoneSection(_Section):
 
 
 class AugmentSection(_Section):
-    """Changes to the training audio (once per view) and to its features (each time they are used)."""
+    """Changes to the training audio (once per view) and to its features (each time they are used).
+
+    Attributes
+    ----------
+    gain_db
+        Two numbers alone are a range that is always drawn from.
+    """
 
     views: Annotated[int, Field(ge=1)] = 1
     speed: Annotated[list[Annotated[float, Field(gt=0.5, lt=2)]], BeforeValidator(_as_list)] = Field(
         default_factory=lambda: [1.0], min_length=1
     )
-    gain_db: tuple[float, float] | None = None
+    gain_db: Annotated[GainSection, BeforeValidator(_always)] | None = None
     pitch: PitchSection | None = None
     room: RoomSection | None = None
     noise: NoiseSection | None = None
@@ -267,7 +315,9 @@ class Recipe(_Section):
             raise ValueError("a blstm head is for task ctc; use head: linear for classification")
         if info.data.get("task") != "classification" and model.weighted_layer_sum:
             raise ValueError("a weighted layer sum is for task classification")
-        of_new_heads = ("head", "head_hidden_size", "head_dropout", "weighted_layer_sum", "target_lang")
+        if info.data.get("task") == "classification" and model.symbols != "characters":
+            raise ValueError("symbols are for task ctc")
+        of_new_heads = ("symbols", "head", "head_hidden_size", "head_dropout", "weighted_layer_sum", "target_lang")
         given = [name for name in of_new_heads if getattr(model, name) != type(model).model_fields[name].default]
         if model.vocabulary != "new" and given:
             raise ValueError(f"{', '.join(given)}: of a new head only, but vocabulary is {model.vocabulary}")

@@ -13,7 +13,9 @@ _PUBLIC = {
     "describe_learning_curve": "speechxfer.report.learning_curve",
     "read_answers": "speechxfer.report.answers",
     "write_answers": "speechxfer.report.answers",
+    "main_measure": "speechxfer.report.schema",
     "make_report": "speechxfer.report.schema",
+    "measures_of": "speechxfer.report.schema",
     "plot_learning_curve": "speechxfer.report.learning_curve",
     "write_cluster_page": "speechxfer.report.cluster_page",
     "write_card": "speechxfer.report.card",
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from speechxfer.report.page import describe_decoder as describe_decoder
     from speechxfer.report.page import describe_terms as describe_terms
     from speechxfer.report.page import write_page as write_page
+    from speechxfer.report.schema import main_measure as main_measure
     from speechxfer.report.schema import make_report as make_report
+    from speechxfer.report.schema import measures_of as measures_of
     from speechxfer.report.schema import write_json as write_json
     from speechxfer.report.schema import write_text as write_text
 

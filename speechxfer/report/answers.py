@@ -36,7 +36,7 @@ def read_answers(path: Path) -> tuple[list[str], RowErrors]:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
         *columns, measure = header
-        if tuple(columns) != _COLUMNS or measure not in ("wer", "error"):
+        if tuple(columns) != _COLUMNS or measure not in ("wer", "cer", "error"):
             raise ValueError(f"expected the columns {', '.join(_COLUMNS)}")
         ids, speakers, references, answers, errors, sizes = map(list, zip(*rows, strict=True))
         wrong, whole = [int(value) for value in errors], [int(value) for value in sizes]

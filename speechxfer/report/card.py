@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from speechxfer.report.schema import MEASURES, with_interval, write_text
+from speechxfer.report.schema import MEASURES, measures_of, with_interval, write_text
 
 _TASKS = {
     "ctc": "automatic-speech-recognition",
@@ -60,7 +60,7 @@ def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_
         "",
         f"| on `{Path(test_data).name}`, {scores['utterances']} utterances | |",
         "|---|---|",
-        *(f"| {name} | {with_interval(scores, measure)} |" for measure, name in MEASURES.items() if measure in scores),
+        *(f"| {MEASURES[measure]} | {with_interval(scores, measure)} |" for measure in measures_of([scores])),
         "",
         *([f"Against its starting point: {verdict}.", ""] if verdict else []),
         "Limits: these figures hold for speech like that of the test set. Other speakers, rooms, microphones and words may do",

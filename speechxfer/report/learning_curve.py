@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
-_NAMES = {"wer": "word error rate", "error": "share of wrong answers"}
+_NAMES = {"wer": "word error rate", "cer": "character error rate", "error": "share of wrong answers"}
 
 
 def describe_learning_curve(curve: Mapping[str, Any]) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import jiwer
 from matplotlib.figure import Figure
 
 from speechxfer.data import Manifest
 from speechxfer.evaluation import RowErrors
+from speechxfer.report.differences import aligned, confused
 from speechxfer.report.html import page, picture, player, table
 from speechxfer.report.learning_curve import describe_learning_curve, draw_learning_curve
-from speechxfer.report.schema import MEASURES, with_interval, write_text
+from speechxfer.report.schema import MEASURES, main_measure, measures_of, with_interval, write_text
 
 _WORST = 12
 _CONFUSED = 20
@@ -107,7 +106,7 @@ def _capital(sentence: str) -> str:
 def _scores(report: Mapping[str, Any]) -> str:
     parts = {"": report, "before: ": report.get("before", {}), "control: ": report.get("control", {})}
     sets = {f"{part}{name}": scores for part, own in parts.items() for name, scores in own.get("sets", {}).items()}
-    measures = [name for name in MEASURES if any(name in scores for scores in sets.values())]
+    measures = measures_of(sets.values())
     rows = [
         (escape(name), str(scores["utterances"]), *(with_interval(scores, measure) for measure in measures))
         for name, scores in sets.items()
@@ -124,7 +123,7 @@ def _groups(report: Mapping[str, Any]) -> Iterator[str]:
     """Draw each group's rate with its interval, before and after."""
     after = report["sets"]["test"]
     before = report.get("before", {}).get("sets", {}).get("test", {})
-    measure = "wer" if "wer" in after else "accuracy"
+    measure = main_measure(after)
     names = [(column, group) for column, groups in after.get("groups", {}).items() for group in groups]
     if not names:
         return
@@ -184,41 +183,22 @@ def _worst(rows: RowErrors, manifest: Manifest, audio: bool) -> Iterator[str]:
     if not wrong:
         return
     yield "<h2>Worst utterances of the test set</h2>"
-    if rows.measure == "wer":
+    if rows.measure != "error":
         yield "<p><del>left out</del>, <ins>put in</ins>, <mark>said → heard</mark>.</p>"
     cells = []
     for row in wrong:
         reference, answer = rows.references[row], rows.answers[row]
-        compared = _aligned(reference, answer) if rows.measure == "wer" else f"{escape(reference)} → {escape(answer)}"
+        compared = aligned(reference, answer, rows.measure)
         sound = [player(manifest[row])] if audio else []
         cells.append((escape(manifest.columns["id"][row]), str(rows.errors[row]), compared, *sound))
     yield table(("utterance", "errors", "what was said and heard", *(["sound"] if audio else [])), cells)
 
 
-def _aligned(reference: str, answer: str) -> str:
-    """Give both texts as one, errors marked by more than colour."""
-    if not reference.split():
-        return f"<ins>{escape(answer)}</ins>"
-    said, heard = reference.split(), answer.split()
-    parts = []
-    for chunk in jiwer.process_words(reference, answer).alignments[0]:
-        own = escape(" ".join(said[chunk.ref_start_idx : chunk.ref_end_idx]))
-        other = escape(" ".join(heard[chunk.hyp_start_idx : chunk.hyp_end_idx]))
-        marked = {
-            "equal": own,
-            "delete": f"<del>{own}</del>",
-            "insert": f"<ins>{other}</ins>",
-            "substitute": f"<mark>{own} → {other}</mark>",
-        }
-        parts.append(marked[chunk.type])
-    return " ".join(parts)
-
-
 def _confusions(report: Mapping[str, Any], rows: RowErrors) -> Iterator[str]:
-    if rows.measure == "wer":
-        pairs = _confused_words(rows.references, rows.answers).most_common(_CONFUSED)
+    if rows.measure != "error":
+        pairs = confused(rows.references, rows.answers, rows.measure).most_common(_CONFUSED)
         if pairs:
-            yield "<h2>Words most often taken for others</h2>"
+            yield f"<h2>{'Words' if rows.measure == 'wer' else 'Characters'} most often taken for others</h2>"
             yield table(("said", "heard", "times"), [(escape(said), escape(heard), str(n)) for (said, heard), n in pairs])
         return
     found = report["sets"]["test"].get("confusion", {"labels": []})
@@ -227,25 +207,6 @@ def _confusions(report: Mapping[str, Any], rows: RowErrors) -> Iterator[str]:
         counts = zip(labels, found["true_by_recognised"], strict=True)
         yield "<h2>True labels (rows) and recognised ones</h2>"
         yield table(("", *labels), [(f"<b>{label}</b>", *(str(n) if n else "" for n in row)) for label, row in counts])
-
-
-def _confused_words(references: Sequence[str], answers: Sequence[str]) -> Counter[tuple[str, str]]:
-    spoken = [(reference, answer) for reference, answer in zip(references, answers, strict=True) if reference.split()]
-    if not spoken:
-        return Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
-    output = jiwer.process_words([reference for reference, _ in spoken], [answer for _, answer in spoken])
-    for (reference, answer), chunks in zip(spoken, output.alignments, strict=True):
-        said, heard = reference.split(), answer.split()
-        for chunk in (chunk for chunk in chunks if chunk.type == "substitute"):
-            pairs.update(
-                zip(
-                    said[chunk.ref_start_idx : chunk.ref_end_idx],
-                    heard[chunk.hyp_start_idx : chunk.hyp_end_idx],
-                    strict=True,
-                )
-            )
-    return pairs
 
 
 def _run(report: Mapping[str, Any], recipe: str, environment: Mapping[str, Any]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,18 @@ def make_report(task: str, model: str, sets: dict[str, dict[str, Any]], **sectio
         Ready for JSON.
     """
     return {"schema": SCHEMA, "task": task, "model": model, "sets": sets, **sections}
+
+
+def main_measure(scores: Mapping[str, Any]) -> str:
+    """Name the score that a set is judged by."""
+    return str(scores.get("measure") or ("wer" if "wer" in scores else "accuracy"))
+
+
+def measures_of(sets: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Name the scores that sets have, in the order to show them: those they are judged by first."""
+    everything = list(sets)
+    main = {main_measure(scores) for scores in everything}
+    return sorted((name for name in MEASURES if any(name in scores for scores in everything)), key=lambda name: name not in main)
 
 
 def with_interval(scores: Mapping[str, Any], measure: str) -> str:

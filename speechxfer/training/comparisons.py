@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from torch import Tensor, nn
 
-from speechxfer.data import Manifest, plan_batches
+from speechxfer.data import Manifest, normaliser_of, plan_batches
 from speechxfer.evaluation import SetScores, compare, evaluate, extrapolate
 from speechxfer.models import SpeechModel, load_model
 from speechxfer.recipe import Recipe
@@ -62,7 +62,7 @@ class StartingPoint:
 def starting_point(recipe: Recipe, prepared: Prepared, run: Run) -> StartingPoint | None:
     """Give the pretrained model as it is, where it has a head for the task, else the model as its head-only stage left it."""
     if can_do_the_task_before(recipe):
-        before = replace(load_model(recipe.model.path), normaliser=recipe.data.normaliser)
+        before = replace(load_model(recipe.model.path), normaliser=normaliser_of(recipe.data))
         if before.tokens:
             assert prepared.speech_model.tokens
             before = replace(before, tokens=replace(before.tokens, language=prepared.speech_model.tokens.language))
@@ -108,8 +108,8 @@ def learning_curve(recipe: Recipe, prepared: Prepared, whole: dict[str, SetScore
     Returns
     -------
     dict
-        The `learning_curve` section of the report. Errors are WER, or 1 - accuracy; `twice` is None where the error does not
-        clearly fall.
+        The `learning_curve` section of the report. Errors are as the test set is judged; `twice` is None where the error does
+        not clearly fall.
 
     Notes
     -----
@@ -140,7 +140,7 @@ def learning_curve(recipe: Recipe, prepared: Prepared, whole: dict[str, SetScore
     ]
     twice = extrapolate(minutes, [scores[share]["test"].rows for share in shares], 2 * minutes[-1])
     return {
-        "measure": "error" if recipe.task == "classification" else "wer",
+        "measure": whole["test"].rows.measure,
         "test_speakers": len({*whole["test"].rows.blocks}),
         "points": points,
         "twice": twice and {"minutes": round(2 * minutes[-1], 2), "test": twice.error, "test_interval": twice.interval},

@@ -15,6 +15,7 @@ from speechxfer.data import (
     Vocabulary,
     named_sets,
     normalise,
+    normaliser_of,
     parse_manifest,
     read_sets,
     refuse,
@@ -72,7 +73,7 @@ def prepare(recipe: Recipe) -> Prepared:
         With all problems of manifests, audio files, model and values that do not fit the model.
     """
     read, notes, problems = read_sets(recipe.data)
-    sets, in_rows = sift_sets(read, recipe.task, recipe.data.normaliser)
+    sets, in_rows = sift_sets(read, recipe.task, normaliser_of(recipe.data))
     problems += in_rows
     sounds, in_sounds = _read_sounds({"noise": recipe.augment.noise, "room": recipe.augment.room})
     problems += in_sounds
@@ -107,8 +108,8 @@ def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random
     trained_on = [sets[name].columns for name in ("train", "mix") if name in sets]
     target = [value for columns in trained_on for value in columns.get(TARGET_COLUMN[recipe.task], [])]
     labels = sorted({label for label in target if label.strip()}) if recipe.task == "classification" else []
-    texts = [normalise(text, recipe.data.normaliser) for text in target]
-    vocabulary = Vocabulary.from_texts(texts) if recipe.task == "ctc" else None
+    texts = [normalise(text, normaliser_of(recipe.data)) for text in target]
+    vocabulary = _vocabulary(recipe, texts) if recipe.task == "ctc" else None
     torch.manual_seed(recipe.training.seed)
     if recipe.task == "seq2seq":
         return _with_decoder(recipe, random_weights=random_encoder)
@@ -123,10 +124,19 @@ def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random
         head_hidden_size=recipe.model.head_hidden_size,
         head_dropout=recipe.model.head_dropout,
         weighted_layer_sum=recipe.model.weighted_layer_sum,
-        normaliser=recipe.data.normaliser,
+        normaliser=normaliser_of(recipe.data),
         random_encoder=random_encoder,
         target_lang=recipe.model.target_lang,
     )
+
+
+def _vocabulary(recipe: Recipe, texts: list[str]) -> Vocabulary:
+    _, pieces, size = recipe.model.symbols.partition(":")
+    vocabulary = Vocabulary.from_texts(texts, int(size) if pieces else None)
+    if pieces and len(vocabulary) > int(size):
+        what = f"model.symbols={recipe.model.symbols}, but the training texts hold {len(vocabulary) - 1} different characters"
+        raise ModelError(f"{what}, and one symbol is the blank: ask for more, or for characters")
+    return vocabulary
 
 
 def starts_with_head_only(recipe: Recipe) -> bool:
@@ -146,16 +156,16 @@ def _with_kept_head(recipe: Recipe, vocabulary: Vocabulary | None, labels: list[
     if speech_model.task != recipe.task:
         what = f"a model of task {speech_model.task}, but the recipe's task is {recipe.task}"
         raise ModelError(f"{recipe.model.path}: {what}; put a new head on it with model.vocabulary=new")
-    if speech_model.normaliser != recipe.data.normaliser:
+    if speech_model.normaliser != normaliser_of(recipe.data):
         what = f"its texts went through the normaliser {speech_model.normaliser!r}"
-        raise ModelError(f"{recipe.model.path}: {what}; set data.normaliser to it, or model.vocabulary to new")
+        raise ModelError(f"{recipe.model.path}: {what}; set data.normaliser and data.rules to it, or model.vocabulary to new")
     if recipe.model.vocabulary == "extend":
         speech_model = extend_vocabulary(speech_model, vocabulary.symbols) if vocabulary else extend_labels(speech_model, labels)
     return with_random_weights(speech_model) if random_weights else speech_model
 
 
 def _with_decoder(recipe: Recipe, *, random_weights: bool) -> SpeechModel:
-    speech_model = replace(load_model(recipe.model.path), calibration=None, normaliser=recipe.data.normaliser)
+    speech_model = replace(load_model(recipe.model.path), calibration=None, normaliser=normaliser_of(recipe.data))
     if not speech_model.tokens:
         what = f"a model of task {speech_model.task}, but task seq2seq trains one that writes with a decoder"
         raise ModelError(f"{recipe.model.path}: {what}, such as a complete Whisper")

@@ -2,6 +2,9 @@
 
 import json
 
+from speechxfer.data import Vocabulary
+from speechxfer.models import new_head
+
 
 def test_build(tmp_path, speechxfer):
     texts, out = tmp_path / "t.txt", tmp_path / "models" / "x.arpa"
@@ -27,3 +30,14 @@ def test_wrong_use(tmp_path, speechxfer):
     texts.write_text("...\n", encoding="utf-8")
     code, _, error = speechxfer("lm", "build", texts, "--out", out)
     assert (code, "no words" in error, out.exists()) == (2, True, False)
+
+
+def test_texts_are_normalised_as_a_models_are(tmp_path, speechxfer, small_models):
+    made = new_head(
+        small_models["whisper"], "ctc", vocabulary=Vocabulary.from_texts(["a"]), normaliser='[["lights", "lamps"]] basic'
+    )
+    made.save(tmp_path / "model")
+    texts, out = tmp_path / "t.txt", tmp_path / "x.arpa"
+    texts.write_text("Turn the lights on.\n", encoding="utf-8")
+    assert speechxfer("lm", "build", texts, "--out", out, "--normaliser", tmp_path / "model")[0] == 0
+    assert "\tlamps\t" in out.read_text() and "lights" not in out.read_text()

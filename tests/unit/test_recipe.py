@@ -233,3 +233,35 @@ def test_the_yaml_is_plain(recipe):
     assert tree["training"]["head_learning_rate"] == 1e-3
     assert tree["model"]["train"] == "head"
     assert Path(tree["data"]["train"]) == Path("t.csv")
+
+
+def test_problems_name_their_lines_and_rules_are_tried(recipe, complaint):
+    rules = "  rules:\n    - ['(', x]\n    - [a, '\\2']\n    - ['\\bok\\b', yes]\n    - [a]\n    - ['(?P<n>a)', '\\g<m>']\n"
+    lines = complaint(SMALLEST + "  normaliser: klingon\n" + rules + "store: {typo: 1}\n", "data.dev=[a]", "report.audio=x")
+    told = {line.split(":")[0].strip(): line for line in lines[1:]}
+    for name, what, line in (
+        ("data.normaliser", "expected basic, english", 6),
+        ("data.rules.0", "unterminated subpattern", 8),
+        ("data.rules.1", "invalid group reference 2", 9),
+        ("data.rules.3.1", "missing", 11),
+        ("data.rules.4", "unknown group name 'm'", 12),
+        ("store.typo", "unknown key", 13),
+    ):
+        assert what in told[name] and told[name].endswith(f" (line {line})"), told[name]
+    assert not any("(line" in told[name] for name in ("data.dev", "report.audio"))
+    got = recipe(SMALLEST, r"data.rules=[['\d+','#'], [x, '']]", "data.normaliser=phonemes:en-us")
+    assert got.data.rules == [(r"\d+", "#"), ("x", "")]
+
+
+def test_gain_is_a_range_or_a_range_with_a_probability(recipe):
+    always = recipe(SMALLEST, "augment.gain_db=[-6,6]").augment.gain_db
+    assert (always.range, always.probability) == ((-6.0, 6.0), 1.0)
+    sometimes = recipe(SMALLEST, "augment.gain_db.range=[-3,3]", "augment.gain_db.probability=0.2").augment.gain_db
+    assert (sometimes.range, sometimes.probability) == ((-3.0, 3.0), 0.2)
+
+
+def test_symbols_are_of_a_new_head_for_text(recipe, complaint):
+    assert recipe(SMALLEST, "model.symbols=bpe:500").model.symbols == "bpe:500"
+    assert "expected characters or bpe:N" in complaint(SMALLEST, "model.symbols=bpe")[1]
+    assert "of a new head only" in complaint(SMALLEST, "model.symbols=bpe:9", "model.vocabulary=keep")[1]
+    assert "symbols are for task ctc" in complaint(SMALLEST, "model.symbols=bpe:9", "task=classification")[1]

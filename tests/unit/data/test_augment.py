@@ -6,7 +6,7 @@ import soundfile
 
 from speechxfer.data import WaveformAugmenter, read_manifest
 from speechxfer.data.effects import in_room, num_packets, over_telephone
-from speechxfer.recipe import AugmentSection, CodecSection, NoiseSection, PitchSection, RoomSection, TelephoneSection
+from speechxfer.recipe import AugmentSection, CodecSection, GainSection, NoiseSection, PitchSection, RoomSection, TelephoneSection
 
 RATE = 16_000
 
@@ -64,6 +64,27 @@ def test_speed_changes_length_and_pitch_by_its_factor(clip, factor):
     assert len(fast) == pytest.approx(len(clip) / factor, abs=1)
     peak = np.abs(np.fft.rfft(fast * np.hanning(len(fast)))).argmax() * RATE / len(fast)
     assert peak == pytest.approx(440 * factor, abs=1)
+
+
+def test_gain_has_a_probability_that_leaves_levels_and_noise_as_they_are(noise, clip):
+    always, sometimes = AugmentSection(gain_db=(-20, 10)), AugmentSection(gain_db=GainSection(range=(-20, 10), probability=0.5))
+    assert always.gain_db == GainSection(range=(-20, 10), probability=1)
+    names = [f"u{number}" for number in range(40)]
+    levels = [augmenter(always)(clip, name, 0) for name in names]
+    views = [augmenter(sometimes)(clip, name, 0) for name in names]
+    plain = [np.array_equal(view, clip) for view in views]
+    assert 10 <= sum(plain) <= 30
+    assert all(is_plain or np.array_equal(view, level) for is_plain, view, level in zip(plain, views, levels, strict=True))
+    keys = {augmenter(section).causes("a", 0) for section in (always, sometimes)}
+    assert len(keys) == 2 and any("(-20.0, 10.0)" in key and "probability" not in key for key in keys)  # old stores stay valid
+    heard = NoiseSection(manifest=noise, probability=1, snr_db=(10, 10))
+    never = always.model_copy(update={"noise": heard, "gain_db": GainSection(range=(-20, 10), probability=0)})
+    gain = augmenter(always.model_copy(update={"noise": heard}))(clip, "a", 0)
+    np.testing.assert_allclose(gain / levels_of(gain), (quiet := augmenter(never)(clip, "a", 0)) / levels_of(quiet), atol=1e-3)
+
+
+def levels_of(samples: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(samples**2)))
 
 
 @pytest.mark.parametrize("snr", [0.0, 5.0, 20.0])

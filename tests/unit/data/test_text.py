@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechxfer.data import normalise
+from speechxfer.data import has_words_apart, normalise, normalise_answer, normaliser_of
 from speechxfer.errors import DataError
-from speechxfer.recipe import Normaliser
+from speechxfer.recipe import DataSection, Normaliser
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,61 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     assert normalise("ştiu", "basic:ro") == "știu"
     with pytest.raises(DataError, match=r"pip install 'speechxfer\[text\]'"):
         normalise("4", "basic:ro")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "whisper-english",
+            "I won't pay twenty-one dollars for the colour, Dr. Smith!",
+            "i will not pay $21 for the color doctor smith",
+        ),
+        ("whisper-english", "[laughs] um, he's been (sighs) there", "he has been there"),
+        ("whisper-basic", "I won't pay, naïve [laughs] (sighs)", "i won t pay naïve"),
+        ("whisper-basic", "cafe\u0301", "caf\u00e9"),
+    ],
+)
+def test_normalisers_of_whisper(name, text, expected):
+    assert normalise(text, name) == expected
+
+
+def test_rules_come_before_the_normaliser_one_after_the_other():
+    section = DataSection(train="m.csv", rules=[[r"\bDr\.", "Doctor"], [r"(\d)x(\d)", r"\1 by \2"], ["by", "times"], ["é", "e"]])
+    assert normalise("Dr. X: 3x4, cafe\u0301 Dr", normaliser_of(section)) == "doctor x 3 times 4 cafe dr"
+    assert normalise("3x4", normaliser_of(section.model_copy(update={"normaliser": "basic:en"}))) == "three times four"
+    assert normaliser_of(DataSection(train="m.csv", normaliser="none")) == "none"
+    with pytest.raises(DataError, match="cannot read"):
+        normalise("a", '[["(", "x"]] basic')
+
+
+def test_phonemes_of_each_word():
+    assert normalise("Turn the LIGHTS on; it's 7!", "phonemes:en-us") == "tɜːn ðə laɪts ɔn ɪts sɛvən"
+    assert normalise("la lumière", "phonemes:fr-fr") == "la lymjɛʁ"
+    assert normalise_answer("tɜːn ðə", "phonemes:en-us") == "tɜːn ðə"
+    assert normalise_answer("Turn!", "basic") == "turn"
+    with pytest.raises(DataError, match=r"does not speak 'en-xx'; expected a language such as .*en-us"):
+        normalise("a", "phonemes:en-xx")
+
+
+def test_a_missing_phonemizer_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "phonemizer.backend", None)
+    with pytest.raises(DataError, match=r"pip install 'speechxfer\[phonemes\]'"):
+        normalise("a", "phonemes:de")
+
+
+@pytest.mark.parametrize(
+    ("texts", "apart"),
+    [
+        (["turn it on", "țară"], True),
+        (["打开灯", "ok"], False),
+        (["こんにちは"], False),
+        (["เปิดไฟ"], False),
+        (["안녕 하세요"], True),
+        (["हिन्दी में"], True),
+        (["please say 开 now"], True),
+        ([], True),
+    ],
+)
+def test_writing_without_spaces_is_known_by_its_letters(texts, apart):
+    assert has_words_apart(texts) is apart

@@ -77,3 +77,59 @@ def test_a_missing_file_is_a_model_error(tmp_path):
 def test_a_space_is_spelled_as_transformers_spells_it(tmp_path):
     Vocabulary.from_texts([normalise("A b", "basic")]).save(tmp_path)
     assert json.loads((tmp_path / "vocab.json").read_text()) == {"<pad>": 0, "|": 1, "a": 2, "b": 3}
+
+
+WORDS = ["turn the lights on", "the the then there", "turn it off then", "light the lights"]
+
+
+def test_pieces_of_words_are_learned_and_spell_every_text():
+    vocabulary = Vocabulary.from_texts(WORDS, 24)
+    assert len(vocabulary) == 24
+    assert vocabulary.symbols[:13] == Vocabulary.from_texts(WORDS).symbols
+    assert "the" in vocabulary.symbols and not any(" " in symbol for symbol in vocabulary.symbols[1:])
+    for text in [*WORDS, "he is right", " the  light"]:
+        numbers = vocabulary.encode(text)
+        assert vocabulary.decode(numbers) == text and len(numbers) < len(text)
+    assert vocabulary.encode("the then") == [*vocabulary.encode("the"), *vocabulary.encode(" "), *vocabulary.encode("then")]
+    assert vocabulary.decode(vocabulary.encode("theşx <pad>")) == "the "  # p, a and d are not in the texts
+    assert vocabulary.unknown(["the <"]) == {"<": 1}
+    assert Vocabulary.from_texts(WORDS[::-1], 24) == vocabulary
+    assert len(Vocabulary.from_texts(WORDS, 10)) == 14 and len(Vocabulary.from_texts(WORDS, 500)) < 60
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.text("abcșक' <>", max_size=12), max_size=5))
+def test_pieces_are_saved_and_found_again(folder, texts):
+    vocabulary = Vocabulary.from_texts([*texts, "aa aa"], 40)
+    vocabulary.save(folder)
+    again = Vocabulary.load(folder)
+    (folder / "tokenizer.json").unlink()
+    assert again == vocabulary
+    for text in texts:
+        assert again.decode(again.encode(text)) == text and not again.unknown([text])
+
+
+@pytest.mark.parametrize("text", ["turn the lights on", "then", "the theft", "it is it"])
+def test_plain_transformers_reads_and_writes_pieces_alike(tmp_path, text):
+    from transformers import AutoTokenizer
+
+    vocabulary = Vocabulary.from_texts([*WORDS, "theft"], 30)
+    vocabulary.save(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}')
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    numbers = vocabulary.encode(text)
+    assert tokenizer(text).input_ids == numbers
+    assert tokenizer.decode([frame for number in numbers for frame in (number, number, 0)]) == text
+    assert tokenizer.pad_token_id == 0 and len(tokenizer) == len(vocabulary)
+
+
+@pytest.mark.parametrize(
+    "change", [{"merges": [["t", "?"]]}, {"merges": [["t"]]}, {"merges": 3}, {"vocab": {"<pad>": 0, "t": 2}}, {"vocab": []}]
+)
+def test_bad_pieces_are_a_model_error(tmp_path, change):
+    Vocabulary.from_texts(WORDS, 24).save(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    content["model"].update(change)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match=r"tokenizer\.json: cannot read"):
+        Vocabulary.load(tmp_path)

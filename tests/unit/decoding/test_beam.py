@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 import torchaudio
 
 from speechxfer.data import Vocabulary
@@ -120,3 +121,32 @@ def test_what_a_beam_needs(monkeypatch, alphabet):
         monkeypatch.delattr(torchaudio.models.decoder, name, raising=False)
     with pytest.raises(ModelError, match=r"pip install 'speechxfer\[lm\]'"):
         BeamDecoder(alphabet)
+
+
+def test_pieces_of_words_are_searched_as_letters_are(tmp_path):
+    """A language model decides between words in pieces; frames, and so times, are those of the pieces."""
+    pieces = Vocabulary((" ", *"imostu", "to", "st"), (("t", "o"), ("s", "t")))
+    to, must, mist, space = (pieces.encode(text) for text in ("to", "must", "mist", " "))
+    assert (len(to), len(must), len(mist)) == (1, 3, 3)
+
+    def frames(word):
+        return [number for number in word for _ in range(2)]
+
+    def probabilities(path):
+        return torch.nn.functional.one_hot(torch.tensor([0, *frames(to), *space, *frames(path), *space]), len(pieces)).float()
+
+    log_probs = (0.54 * probabilities(mist) + 0.45 * probabilities(must) + 0.01 / len(pieces)).log()
+    path = tmp_path / "words.arpa"
+    path.write_text(ARPA, encoding="utf-8")
+    heard = greedy(log_probs, pieces, 0.02)
+    assert heard.text == "to mist"
+    assert [(word.text, word.start, word.end) for word in heard.words] == [
+        ("to", 0.02, 0.06),
+        ("mist", 0.08, round(0.08 + 0.04 * len(mist), 2)),
+    ]
+    assert BeamDecoder(pieces)(log_probs, 0.02).words == heard.words
+    searched = BeamDecoder(pieces, path)(log_probs, 0.02)
+    assert searched.text == "to must"
+    assert [(word.start, word.end) for word in searched.words] == [(word.start, word.end) for word in heard.words]
+    hotword = read_hotwords(["mist\t9"], pieces)
+    assert BeamDecoder(pieces, path, hotword)(log_probs, 0.02).text == "to mist"
