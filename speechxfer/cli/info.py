@@ -57,7 +57,7 @@ def _model(directory: Path) -> dict[str, Any]:
     facts["sampling rate"] = f"{loaded.frontend.sampling_rate} Hz"
     facts["normaliser"] = loaded.normaliser
     if loaded.vocabulary:
-        facts["symbols"] = "".join(loaded.vocabulary.symbols)
+        facts["symbols"] = (" " if loaded.vocabulary.merges else "").join(loaded.vocabulary.symbols)
     elif loaded.tokens:
         facts["language"] = loaded.tokens.language or ("heard each time" if loaded.tokens.is_multilingual else "en")
     else:

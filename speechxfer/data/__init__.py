@@ -22,6 +22,7 @@ _PUBLIC = {
     "Vocabulary": "speechxfer.data.vocabulary",
     "Waveform": "speechxfer.data.utterance",
     "WaveformAugmenter": "speechxfer.data.augment",
+    "dataset_columns": "speechxfer.data.formats.hub",
     "decode_alaw": "speechxfer.data.g711",
     "decode_ulaw": "speechxfer.data.g711",
     "encode_alaw": "speechxfer.data.g711",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from speechxfer.data.check import check_sets as check_sets
     from speechxfer.data.check import refuse as refuse
     from speechxfer.data.check import sift_sets as sift_sets
+    from speechxfer.data.formats.hub import dataset_columns as dataset_columns
     from speechxfer.data.g711 import decode_alaw as decode_alaw
     from speechxfer.data.g711 import decode_ulaw as decode_ulaw
     from speechxfer.data.g711 import encode_alaw as encode_alaw

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from speechxfer.data.formats import Table, read_table, write_rows
+from speechxfer.data.formats import PREFIX, Table, read_hub, read_table, write_rows
 from speechxfer.data.storage import is_remote, read_text
 from speechxfer.data.utterance import Utterance
 from speechxfer.errors import DataError, Problem, StorageError
@@ -153,8 +153,9 @@ def parse_manifest(spec: str | Path) -> Manifest:
     Parameters
     ----------
     spec
-        `file`, or `file[column=value,...]` for the rows that have these values, on the disk or at a URL; or a folder, laid out as
-        those of Kaldi, LibriSpeech or Common Voice, or with one folder for each class.
+        `file`, or `file[column=value,...]` for the rows that have these values, on the disk or at a URL; a folder, laid out as
+        those of Kaldi, LibriSpeech or Common Voice, or with one folder for each class; or `hub:OWNER/NAME[split=train]`, see
+        `read_hub`.
 
     Returns
     -------
@@ -167,7 +168,10 @@ def parse_manifest(spec: str | Path) -> Manifest:
         If the file cannot be read, lacks a column, or no row is selected.
     """
     path, conditions = _split_spec(str(spec))
-    table = _fetched(path) if is_remote(path) else read_table(Path(path))
+    if path.startswith(PREFIX):
+        table = read_hub(path, conditions.get("split"))
+    else:
+        table = _fetched(path) if is_remote(path) else read_table(Path(path))
     columns = _rename_alias(table.columns)
     required = ["audio", *conditions]
     missing = [Problem(path, 1, _missing_column(name, columns)) for name in required if name not in columns]

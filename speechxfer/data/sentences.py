@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+from speechxfer.data.formats import PREFIX
 from speechxfer.data.manifest import missing_column, parse_manifest
 from speechxfer.data.storage import open_file
 from speechxfer.data.text import normalise
@@ -42,7 +43,7 @@ def read_sentences(sources: Sequence[str], normaliser: str) -> Iterator[str]:
 
 
 def _is_manifest(source: str) -> bool:
-    return source.partition("[")[0].lower().endswith(_MANIFESTS)
+    return source.startswith(PREFIX) or source.partition("[")[0].lower().endswith(_MANIFESTS)
 
 
 def _problems(source: str) -> list[Problem]:

@@ -134,8 +134,8 @@ class Vocabulary:
 def _tokenizer(model: models.BPE) -> Tokenizer:
     """Give a tokenizer that takes each space for a symbol of its own, so that words stay apart whatever is learned."""
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "isolated")  # type: ignore[assignment]
-    tokenizer.decoder = decoders.Fuse()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "isolated")
+    tokenizer.decoder = decoders.Fuse()
     return tokenizer
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import soundfile
 
-from speechxfer.data import Manifest, Utterance, load_audio, probe
+from speechxfer.data import Manifest, Utterance, dataset_columns, load_audio, probe
 from speechxfer.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -86,38 +86,5 @@ def from_dataset(dataset: Dataset, folder: str | Path, *, rename: Mapping[str, s
     DataError
         If there is no column of audio, or more than one; if a row has neither a file nor bytes.
     """
-    import datasets
-
-    sounds = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Audio)]
-    if len(sounds) != 1:
-        what = f"found {len(sounds)} columns of audio ({', '.join(sounds) or 'columns: ' + ', '.join(dataset.column_names)})"
-        raise DataError([Problem("dataset", None, f"{what}, expected one; use `cast_column` with `datasets.Audio()`")])
-    (sound,) = sounds
-    encoded = dataset.cast_column(sound, datasets.Audio(decode=False))
-    columns = {
-        (rename or {}).get(name, name): [_as_text(value, feature) for value in dataset[name]]
-        for name, feature in dataset.features.items()
-        if name != sound
-    }
-    ids = columns.setdefault("id", [str(row) for row in range(len(dataset))])
-    columns["audio"] = [_file_of(row[sound], Path(folder), number, ids) for number, row in enumerate(encoded)]
+    columns = dataset_columns(dataset, Path(folder), rename=rename)
     return Manifest(columns, str(Path(folder) / "dataset"), range(1, len(dataset) + 1))
-
-
-def _as_text(value: Any, feature: Any) -> str:
-    if value is None:
-        return ""
-    return str(feature.int2str(value)) if hasattr(feature, "int2str") else str(value)
-
-
-def _file_of(audio: Mapping[str, Any], folder: Path, number: int, ids: list[str]) -> str:
-    """Give the absolute path of a row's audio, written to a file if it is none."""
-    path, content = audio["path"], audio["bytes"]
-    if content is None:
-        if not path:
-            raise DataError([Problem(f"dataset[{number}]", None, f"id {ids[number]!r} has neither a file nor bytes of audio")])
-        return str(Path(path).absolute())
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{number:07d}{Path(path or '').suffix or '.wav'}"
-    file.write_bytes(content)
-    return str(file.absolute())

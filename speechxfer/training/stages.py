@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from speechxfer.data import TARGET_COLUMN, Manifest, WaveformAugmenter, normalise
-from speechxfer.errors import RunDirectoryError
+from speechxfer.errors import RunDirectoryError, TrainingError
 from speechxfer.evaluation import as_items, score_set
 from speechxfer.features import DiskStore, FeatureSource, FeatureStore, Item, MemoryStore
 from speechxfer.models import (
@@ -40,6 +41,8 @@ from speechxfer.training.interrupt import interruptible
 from speechxfer.training.loop import TrainingSet, run_stage
 from speechxfer.training.preparation import Prepared
 from speechxfer.training.run import Run
+
+_SHARDING = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
 def train(recipe: Recipe, prepared: Prepared, run: Run) -> list[dict[str, Any]]:
@@ -214,7 +217,13 @@ def _scorer(split: SplitModel, source: FeatureSource, speech_model: SpeechModel,
 
 
 def make_accelerator(recipe: Recipe, directory: Path) -> Accelerator:
-    """Give devices and precision as the recipe wants them."""
+    """Give devices and precision as the recipe wants them.
+
+    Raises
+    ------
+    TrainingError
+        If accelerate is configured to shard the model.
+    """
     training = recipe.training
     device = choose_device(training.device)
     precision = choose_precision(training.precision, device)
@@ -227,6 +236,11 @@ def make_accelerator(recipe: Recipe, directory: Path) -> Accelerator:
         project_dir=str(directory),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if accelerator.distributed_type in _SHARDING:
+        what = f"accelerate's configuration asks for {accelerator.distributed_type}, which shards weights that the frozen part"
+        raise TrainingError(
+            f"{what} and the checkpoints need whole; turn it off, and each process holds the model (docs/scale.md)"
+        )
     if training.trackers:
         accelerator.init_trackers("speechxfer")
     return accelerator

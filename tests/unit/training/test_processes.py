@@ -11,8 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 
 from speechxfer import finetune, load_model
+from speechxfer.errors import TrainingError
 from speechxfer.recipe import Recipe
 
 SCRIPT = Path(__file__).parents[3] / "scripts/finetune.py"
@@ -94,3 +97,10 @@ def test_two_processes_that_are_killed_go_on(recipe, alone, tmp_path):
         torch.testing.assert_close(
             load_model(tmp_path / "killed").model.state_dict()[name], weight, rtol=1e-4, atol=1e-5, msg=name
         )
+
+
+@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED"])
+def test_sharded_models_are_refused(recipe, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(Accelerator, "distributed_type", property(lambda self: DistributedType[kind]))
+    with pytest.raises(TrainingError, match=rf"asks for {kind}, which shards weights"):
+        finetune(recipe, tmp_path / "run")
