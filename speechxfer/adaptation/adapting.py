@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from speechxfer.adaptation.pseudo_labels import PseudoLabel, pseudo_label
-from speechxfer.data import Manifest, is_remote, normalise, read_manifest, refuse, sift_sets
+from speechxfer.data import Manifest, is_remote, normalise, normaliser_of, read_manifest, refuse, sift_sets
 from speechxfer.decoding import Decoder, make_decoder
 from speechxfer.errors import AudioError, DataError, ModelError, Problem, RecipeError, RunDirectoryError
 from speechxfer.evaluation import SetScores, evaluate, word_errors
@@ -224,12 +224,16 @@ def _checked(recipe: Recipe, out: Path, resume: bool) -> SpeechModel:
         raise RecipeError(f"{names}: missing; what is learned from the model's own answers must be judged by labelled speech")
     if recipe.task != "ctc" or recipe.model.vocabulary != "keep":
         raise RecipeError("adapt is for task ctc with model.vocabulary keep: the model writes down what it is to learn")
+    if recipe.data.normaliser.startswith("phonemes:"):
+        raise RecipeError(
+            "adapt cannot learn from answers in phonemes, which would be pronounced again; give a model that spells"
+        )
     if out.is_dir() and any(out.iterdir()) and not resume:
         raise RunDirectoryError(f"{out} is not empty; give another --out, or go on there with --resume")
     original = load_model(recipe.model.path)
     if not original.vocabulary:
         raise ModelError(f"{recipe.model.path} cannot write yet; fine-tune it on what labelled speech there is first")
-    return replace(original, normaliser=recipe.data.normaliser)
+    return replace(original, normaliser=normaliser_of(recipe.data))
 
 
 def _evaluate(recipe: Recipe, model: SpeechModel, manifest: str | None) -> SetScores:

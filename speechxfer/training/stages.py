@@ -237,7 +237,9 @@ def make_accelerator(recipe: Recipe, directory: Path) -> Accelerator:
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if accelerator.distributed_type in _SHARDING:
-        what = f"accelerate's configuration asks for {accelerator.distributed_type}, which shards weights that the frozen part"
+        what = (
+            f"accelerate's configuration asks for {accelerator.distributed_type.value}, which shards weights that the frozen part"
+        )
         raise TrainingError(
             f"{what} and the checkpoints need whole; turn it off, and each process holds the model (docs/scale.md)"
         )

@@ -160,6 +160,7 @@ def test_stopped_it_goes_on_to_the_same_weights(model, tones, unlabelled, tmp_pa
         ({"data": {"dev": None}}, RecipeError, "data.dev: missing"),
         ({"data": {"dev": None, "test": None}}, RecipeError, "data.dev and data.test"),
         ({"model": {"vocabulary": "new"}}, RecipeError, "vocabulary keep"),
+        ({"data": {"normaliser": "phonemes:en-us"}}, RecipeError, "pronounced again"),
     ],
 )
 def test_what_cannot_be_adapted_is_refused(model, tones, unlabelled, tmp_path, change, error, said):
