@@ -88,6 +88,7 @@ class Vocabulary:
 
     def save(self, directory: Path) -> None:
         """Write `vocab.json`, or for pieces of words `tokenizer.json`, and `tokenizer_config.json`."""
+        (directory / ("vocab.json" if self.merges else "tokenizer.json")).unlink(missing_ok=True)
         if self.merges:
             _write_json(directory / "tokenizer.json", json.loads(self._tokenizer.to_str()))
             _write_json(directory / "tokenizer_config.json", {"tokenizer_class": "ParakeetTokenizer", "pad_token": BLANK})
@@ -108,14 +109,14 @@ class Vocabulary:
 
     @classmethod
     def load(cls, directory: Path) -> Vocabulary:
-        """Read `vocab.json`, or `tokenizer.json` where there is one.
+        """Read `vocab.json`, or where there is none `tokenizer.json`.
 
         Raises
         ------
         ModelError
             If the file is missing, its numbers are not 0 (blank), 1, 2, ..., or its merges do not fit its symbols.
         """
-        has_pieces = (directory / "tokenizer.json").is_file()
+        has_pieces = not (directory / "vocab.json").exists() and (directory / "tokenizer.json").exists()
         path = directory / ("tokenizer.json" if has_pieces else "vocab.json")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
