@@ -27,9 +27,9 @@ from speechxfer.models import (
     collate,
     suitable_batch_seconds,
 )
-from speechxfer.recipe import AugmentSection
+from speechxfer.recipe import AugmentSection, GainSection
 
-_DISTURBED = AugmentSection(views=3, speed=[0.95, 1.05, 1.0], gain_db=(-12.0, 0.0))
+_DISTURBED = AugmentSection(views=3, speed=[0.95, 1.05, 1.0], gain_db=GainSection(range=(-12.0, 0.0), probability=1))
 _AT_ONCE = 16  # utterances
 
 
