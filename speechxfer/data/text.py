@@ -127,7 +127,13 @@ def _of_whisper(name: str) -> Callable[[str], str]:
     if name == "whisper-basic":
         basic: Callable[[str], str] = BasicTextNormalizer()
         return basic
-    spellings = json.loads(files("speechxfer").joinpath("assets/whisper/english.json").read_text(encoding="utf-8"))
+    try:
+        # The package brings the table of spellings that transformers wants; the normaliser is the same.
+        table = files("whisper_normalizer").joinpath("normalizers/english.json").read_text(encoding="utf-8")
+    except ImportError:
+        what = "whisper-english knows spellings from a package: pip install 'speechxfer[text]'"
+        raise DataError([Problem("data.normaliser", None, what, skippable=False)]) from None
+    spellings = json.loads(table)
     english: Callable[[str], str] = EnglishTextNormalizer(spellings)
     return english
 

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy
 
-from speechxfer.data import normalise
+from speechxfer.data import normalise, normalise_answer
 from speechxfer.distributed.cluster import check_nodes, connect, device_count, share_of_node
 from speechxfer.distributed.ledger import Batch, Input, Ledger
 from speechxfer.distributed.worker import ArchiveWorker, Engine, Job
@@ -138,10 +138,9 @@ def _wer(references: dict[str, str], ledger: Ledger, normaliser: str) -> float |
     counts: dict[str, ErrorCounts] = {}
     for transcripts in ledger.shards() if references else ():
         answers = {one["audio"]: one["text"] for one in transcripts if one["audio"] in references}
-        texts = [
-            [normalise(text, normaliser) for text in side] for side in ([references[name] for name in answers], answers.values())
-        ]
-        counts |= zip(answers, word_errors(*texts), strict=True)
+        said = [normalise(references[name], normaliser) for name in answers]
+        heard = [normalise_answer(text, normaliser) for text in answers.values()]
+        counts |= zip(answers, word_errors(said, heard), strict=True)
     return total([*counts.values()]).rate if counts else None
 
 
