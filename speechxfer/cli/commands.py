@@ -74,6 +74,10 @@ def evaluate(
     directory: Enrolled,
     manifest: Annotated[str, typer.Argument(help="manifest.csv with labels; other labels than commands are unknown words.")],
     negatives: Negatives = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write scores.json and scores.html, with the DET curve, into this directory too.", show_default=False),
+    ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
@@ -81,11 +85,16 @@ def evaluate(
     """Score enrolled commands: accuracy, misses, false accepts (per hour, with --negatives), EER and AUROC."""
     from speechxfer.commands import CommandRecognizer, score_commands
     from speechxfer.data import check_sets, parse_manifest
+    from speechxfer.report import write_commands_page, write_json
 
     recognizer = CommandRecognizer.from_pretrained(directory, device=device, precision=precision)
     checked, _ = check_sets({"set": parse_manifest(manifest)}, "classification")
     speech = _readable(negatives) if negatives else ()
     scores = score_commands(recognizer, [*checked["set"]], [*speech])
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "scores.json", scores)
+        write_commands_page(out / "scores.html", scores, of=manifest)
     if as_json:
         print(json.dumps(scores, ensure_ascii=False))
         return

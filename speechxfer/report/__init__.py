@@ -17,6 +17,7 @@ _PUBLIC = {
     "make_report": "speechxfer.report.schema",
     "measures_of": "speechxfer.report.schema",
     "plot_learning_curve": "speechxfer.report.learning_curve",
+    "write_commands_page": "speechxfer.report.commands_page",
     "write_cluster_page": "speechxfer.report.cluster_page",
     "write_card": "speechxfer.report.card",
     "write_demo_page": "speechxfer.report.demo_page",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from speechxfer.report.answers import write_answers as write_answers
     from speechxfer.report.card import write_card as write_card
     from speechxfer.report.cluster_page import write_cluster_page as write_cluster_page
+    from speechxfer.report.commands_page import write_commands_page as write_commands_page
     from speechxfer.report.demo_page import DemoExample as DemoExample
     from speechxfer.report.demo_page import DemoResult as DemoResult
     from speechxfer.report.demo_page import write_demo_page as write_demo_page

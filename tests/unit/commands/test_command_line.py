@@ -37,8 +37,12 @@ def test_commands_are_enrolled_scored_and_spotted(commands, examples, small_whis
     facts = json.loads(printed)
     assert (code, facts["examples"], log.count("note:")) == (0, {"a": 6, "b": 6}, 0)
     assert set(facts["thresholds"]) == {"a", "b"}
-    code, printed, _ = commands("evaluate", out, unheard_set, "--json", "--precision", "fp32")
+    negatives = ("--negatives", f"{unheard_set}[label=hiss]", "--out", out)
+    code, printed, _ = commands("evaluate", out, unheard_set, "--json", "--precision", "fp32", *negatives)
     scores = json.loads(printed)
+    page = (out / "scores.html").read_text()
+    assert json.loads((out / "scores.json").read_text()) == scores and (out / "commands.json").exists()
+    assert "DET curve" in page and "<svg" in page and "hours without a command" in page and "<b>unknown</b>" in page
     assert (code, scores["utterances"], scores["accuracy"]) == (0, 9, 1.0)
     assert scores["confusion"]["labels"] == ["a", "b", "unknown"]
     assert sum(map(sum, scores["confusion"]["true_by_recognised"])) == 9
