@@ -1,4 +1,4 @@
-"""`speechxfer commands enrol|evaluate|spot|zero-shot`: voice commands from a few examples, or from their text alone."""
+"""`speechxfer commands record|enrol|evaluate|spot|zero-shot`: voice commands from a few examples, or from their text alone."""
 
 from __future__ import annotations
 
@@ -67,6 +67,22 @@ def enrol(
     print(f"{made.choice.method} on layers {layers}; {found}")
     if not speech and not quiet:
         print("note: thresholds are not calibrated; --negatives sets them for a rate of false accepts", file=sys.stderr)
+
+
+@commands.command("record")
+def record(
+    names: Annotated[list[str], typer.Argument(help='What will be said: stop "lights on" ...')],
+    out: Annotated[Path, typer.Option(help="Directory for a folder of recordings each, as `enrol` reads it.")],
+    takes: Annotated[int, typer.Option(min=1, help="Recordings of each.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.3, help="Length of a recording.")] = 2.0,
+) -> None:
+    """Record examples with this computer's microphone, one after the other."""
+    from speechxfer.commands import microphone, record_commands
+
+    written = record_commands(
+        names, out, microphone(), lambda what: input(f"{what}: press Enter, then speak "), takes=takes, seconds=seconds
+    )
+    print(f"{len(written)} recording{'s' if len(written) != 1 else ''} in {out}")
 
 
 @commands.command("evaluate")

@@ -26,6 +26,8 @@ _PUBLIC = {
     "detection_curve": "speechxfer.commands.detection",
     "enrol": "speechxfer.commands.enrolling",
     "poisson_interval": "speechxfer.commands.detection",
+    "microphone": "speechxfer.commands.recording",
+    "record_commands": "speechxfer.commands.recording",
     "read_examples": "speechxfer.commands.examples",
     "score_commands": "speechxfer.commands.calibrate",
     "spot_commands": "speechxfer.commands.spotter",
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from speechxfer.commands.features import speech_in as speech_in
     from speechxfer.commands.recognizer import CommandRecognizer as CommandRecognizer
     from speechxfer.commands.recognizer import Heard as Heard
+    from speechxfer.commands.recording import microphone as microphone
+    from speechxfer.commands.recording import record_commands as record_commands
     from speechxfer.commands.selection import Choice as Choice
     from speechxfer.commands.selection import choose as choose
     from speechxfer.commands.spotter import CommandSpotter as CommandSpotter
