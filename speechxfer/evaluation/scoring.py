@@ -24,7 +24,7 @@ from speechxfer.decoding import (
 from speechxfer.evaluation.answers import SetScores, score_answers
 from speechxfer.evaluation.groups import GroupSpec
 from speechxfer.evaluation.metrics import right_words, term_counts
-from speechxfer.features import FeatureSource, Item
+from speechxfer.features import FeatureSource, FeatureStore, Item
 from speechxfer.models import (
     Features,
     InferenceModel,
@@ -50,6 +50,7 @@ def evaluate(
     prompt: str = "",
     language: str | None = None,
     terms: str | Path | Sequence[str] = (),
+    store: FeatureStore | None = None,
 ) -> SetScores:
     """Score a saved model on a set.
 
@@ -71,6 +72,8 @@ def evaluate(
         What to decode with, see `speechxfer.decoding.make_decoder` and `writing_options`.
     terms
         Words of interest, whose recall and precision are reported; a file or lines as for hotwords.
+    store
+        Keeps what the encoder computes, for other models with the same encoder.
 
     Returns
     -------
@@ -90,7 +93,8 @@ def evaluate(
     checked, skipped = check_sets({"set": read}, speech_model.task, on_bad_row, speech_model.normaliser)
     split, exactness = for_inference(speech_model, device, precision)
     size = batch_seconds or suitable_batch_seconds(split.device)
-    source = FeatureSource(split, speech_model.frontend, None, exactness, batch_seconds=size)
+    source = FeatureSource(split, speech_model.frontend, store, exactness, batch_seconds=size)
+    source.plan(as_items(checked["set"]))
     decoder, writing = None, None
     if speech_model.tokens:
         writing = writing_options(hotwords, language_model, prompt, language)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from speechxfer.data import Manifest, normaliser_of, plan_batches
 from speechxfer.evaluation import SetScores, compare, evaluate, extrapolate
+from speechxfer.features import FeatureStore
 from speechxfer.models import SpeechModel, load_model
 from speechxfer.recipe import Recipe
 from speechxfer.training.checkpoints import read_tensors
@@ -33,11 +34,11 @@ def score(recipe: Recipe, prepared: Prepared) -> dict[str, SetScores]:
     return {name: score_set(recipe, prepared.speech_model, prepared.sets[name]) for name in ("dev", "test")}
 
 
-def score_set(recipe: Recipe, speech_model: SpeechModel, manifest: Manifest) -> SetScores:
-    """Score one set of a run."""
+def score_set(recipe: Recipe, speech_model: SpeechModel, manifest: Manifest, store: FeatureStore | None = None) -> SetScores:
+    """Score one set of a run; a store serves several models with the same encoder."""
     training = recipe.training
     given: dict[str, Any] = {"device": training.device, "precision": training.precision, "groups": recipe.data.groups}
-    return evaluate(speech_model, manifest, terms=recipe.data.terms or (), **given)
+    return evaluate(speech_model, manifest, terms=recipe.data.terms or (), store=store, **given)
 
 
 @dataclass(frozen=True)

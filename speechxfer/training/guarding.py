@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from speechxfer.data import Manifest
 from speechxfer.evaluation import GuardVerdict, RowErrors, SetScores, halves, judge
+from speechxfer.features import MemoryStore
 from speechxfer.models import SpeechModel
 from speechxfer.recipe import Recipe
 from speechxfer.training.comparisons import StartingPoint, score_set
@@ -80,18 +82,28 @@ class Point:
 def _trade_off(
     recipe: Recipe, prepared: Prepared, start: StartingPoint, sets: dict[str, Manifest], before: dict[str, SetScores]
 ) -> list[Point]:
+    store = MemoryStore("float32") if _encoder_is_the_same(start, prepared.speech_model) else None
     points = []
     for step in range(_STEPS + 1):
         share = step / _STEPS
         mixed = _mixed(start.weights, prepared.speech_model, share)
-        dev = score_set(recipe, mixed, prepared.sets["dev"])
+        dev = score_set(recipe, mixed, prepared.sets["dev"], store)
         losses = {}
         for name, manifest in sets.items():
             rows, _ = halves(before[name].rows)
-            chosen_on = score_set(recipe, mixed, manifest.select(rows)).rows
+            chosen_on = score_set(recipe, mixed, manifest.select(rows), store).rows
             losses[name] = chosen_on.rate - before[name].rows.select(rows).rate
         points.append(Point(share, dev.rows.rate, losses))
     return points
+
+
+def _encoder_is_the_same(start: StartingPoint, tuned: SpeechModel) -> bool:
+    """Tell whether all mixtures share their encoder, so that it need not listen again for each."""
+    encoder = tuned.model.base_model_prefix + "."
+    own: nn.Module = tuned.model
+    return all(
+        torch.equal(start.weights[name].to(w.device), w) for name, w in own.state_dict().items() if name.startswith(encoder)
+    )
 
 
 def _choose(curve: Sequence[Point], limit: float) -> Point | None:

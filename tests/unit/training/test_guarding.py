@@ -8,6 +8,7 @@ import torch
 
 from speechxfer import evaluate, finetune, load_model
 from speechxfer.errors import DataError
+from speechxfer.models import SplitModel
 from speechxfer.recipe import Recipe
 
 
@@ -86,10 +87,26 @@ def test_undecided_is_let_through_or_stopped_as_the_recipe_says(recipe, tmp_path
         assert report["guard"]["outcome"] == outcome
 
 
-def test_the_remedy_mixes_the_weights_before_and_after(recipe, base, tmp_path):
+@pytest.fixture
+def listened(monkeypatch):
+    """Count the utterances that go through the encoder."""
+    counts, original = [], SplitModel.prefix
+
+    def counting(split, inputs):
+        counts.append(len(inputs.lengths))
+        return original(split, inputs)
+
+    monkeypatch.setattr(SplitModel, "prefix", counting)
+    return counts
+
+
+def test_the_remedy_mixes_the_weights_before_and_after(recipe, base, tmp_path, listened):
     generous = {"remedy": "auto", "max_regression": 0.3}
     report = finetune(recipe(epochs=30, guard=generous), tmp_path / "run")
     guard = report["guard"]
+    # Train and dev; the guard before and after; dev and half of the guard once for all mixtures, the other half for the one that
+    # is chosen; dev and test of the result, and test before.
+    assert sum(listened) == 50 + 2 * 60 + (10 + 30) + 30 + 20 + 10
     assert guard["verdicts"]["guard"]["outcome"] != "intact" and guard["remedy"] == "interpolate"
     share = guard["share"]
     assert 0 < share < 1 and [point["share"] for point in guard["trade_off"]] == pytest.approx([n / 10 for n in range(11)])
