@@ -137,7 +137,9 @@ def adapt(
     Raises
     ------
     RecipeError
-        If the recipe lacks dev or test, or its model cannot write yet.
+        If the recipe lacks dev or test, or is not for a model that spells and keeps its vocabulary.
+    ModelError
+        If its model cannot write yet.
     DataError
         With all problems of the recordings; or if the model is firm about too few.
     RunDirectoryError
