@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ _CODE = (
     "features/source.py",
     "integrations/trainer.py",
 )
+_WRITTEN_TOGETHER = 64
 _YOUNG_SECONDS = 2.0  # a file changed again within its clock's tick looks unchanged
 
 
@@ -142,6 +144,8 @@ class AudioContents:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._unwritten: dict[str, tuple[str, bytes]] = {}
+        self._lock = threading.Lock()
         with self._saying_which():
             path.touch(mode=0o600)
             self._database = sqlite3.connect(path, timeout=60.0, check_same_thread=False, isolation_level=None)
@@ -167,17 +171,30 @@ class AudioContents:
         path = utterance.audio if is_remote(utterance.audio) else os.path.abspath(utterance.audio)
         stretch = json.dumps([path, utterance.start, utterance.end, utterance.channel, rate])
         file = _identity(path)
-        asked = ("SELECT digest FROM contents WHERE stretch = ? AND file = ? AND file != ''", (stretch, file))
-        with self._saying_which():
-            known = self._database.execute(*asked).fetchone()
-        if known:
-            return bytes(known[0])
+        known = self._unwritten.get(stretch)
+        if known is None:
+            with self._saying_which():
+                known = self._database.execute("SELECT file, digest FROM contents WHERE stretch = ?", (stretch,)).fetchone()
+        if known and file and file == known[0]:
+            return bytes(known[1])
         digest = _digest(load_audio(utterance, rate).tobytes())
         # Without an identity the file is read again the next time; that it was asked for must be known to `prune`.
         unchanged = file if file == _identity(path) else ""
-        with self._saying_which():
-            self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", (stretch, unchanged, digest))
+        with self._lock:
+            self._unwritten[stretch] = unchanged, digest
+        if len(self._unwritten) >= _WRITTEN_TOGETHER:
+            self.write()
         return digest
+
+    def write(self) -> None:
+        """Remember for good what was hashed; many at once, since each time waits for the disk."""
+        with self._lock, self._saying_which():
+            if self._unwritten:
+                with self._database:
+                    self._database.execute("BEGIN IMMEDIATE")
+                    rows = [(stretch, *known) for stretch, known in self._unwritten.items()]
+                    self._database.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", rows)
+                self._unwritten.clear()
 
     def contents_of(self, utterances: Iterable[Utterance]) -> set[bytes]:
         """Give the hashes of utterances' samples, at each rate that was ever asked for; what cannot be read has none."""
@@ -195,6 +212,7 @@ class AudioContents:
 
     def forget_all_but(self, contents: Collection[bytes]) -> None:
         """Forget which files had any other content."""
+        self.write()
         with self._saying_which():
             rows = self._database.execute("SELECT stretch, digest FROM contents").fetchall()
             gone = [(stretch,) for stretch, digest in rows if digest not in contents]
@@ -203,6 +221,7 @@ class AudioContents:
             self._database.execute("VACUUM")
 
     def _stretches(self) -> list[str]:
+        self.write()
         with self._saying_which():
             return [stretch for (stretch,) in self._database.execute("SELECT stretch FROM contents").fetchall()]
 
@@ -213,7 +232,8 @@ class AudioContents:
             return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Remember what was hashed, and let go of the file."""
+        self.write()
         self._database.close()
 
 

@@ -132,6 +132,7 @@ class DiskStore:
 
     def put(self, features: Mapping[bytes, Features]) -> None:
         """Keep features by key: on the disk, unless another process writes there."""
+        self._contents.write()  # what is kept without its audio known would be pruned
         (self._records if self._records.is_writer else self._own).put(features)
 
     def get(self, key: bytes) -> Features:

@@ -89,3 +89,13 @@ def test_nothing_is_pruned_while_another_process_writes(fill, tmp_path):
         prune(tmp_path)
     writer.close()
     assert fill()[0] == 4
+
+
+def test_what_a_killed_run_kept_is_not_taken_for_gone(fill, tmp_path, monkeypatch):
+    with monkeypatch.context() as killed:
+        killed.setattr(DiskStore, "close", lambda store: None)
+        fill()
+    shutil.copytree(tmp_path / "store", tmp_path / "found")
+    store = DiskStore(tmp_path / "found", "float32")
+    assert store.prune() == (0, 0)
+    store.close()
