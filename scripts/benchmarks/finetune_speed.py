@@ -1,6 +1,6 @@
 """Fine-tuning with the feature store against the `Trainer` of transformers: same model, data and batch size.
 
-    python scripts/benchmarks/finetune_speed.py --shared ../shared [--quick] [--device cuda --shape large]
+    python scripts/benchmarks/finetune_speed.py --shared ../shared [--quick] [--rows NAME ...] [--device cuda --shape large]
 
 The shape of wav2vec2-base, or of -large, with random weights. Rows: head-only classification (fsdd, 20 epochs, pooled), head-only
 CTC, the upper two layers, and everything above the convolutions (speechocean762, 10 epochs), each on a subset of 128 utterances.
@@ -151,6 +151,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=128)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shape", choices=[*SHAPES], default="base")
+    parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], default=[row.name for row in ROWS])
     parser.add_argument("--quick", action="store_true", help="8 utterances, and two rows")
     arguments = parser.parse_args()
     count = 8 if arguments.quick else arguments.utterances
@@ -162,7 +163,7 @@ def main() -> None:
         torch.manual_seed(0)
         Wav2Vec2Model(Wav2Vec2Config(**SHAPES[arguments.shape])).save_pretrained(base)
         Wav2Vec2FeatureExtractor(return_attention_mask=arguments.shape == "large").save_pretrained(base)
-        for row in ROWS[:2] if arguments.quick else ROWS:
+        for row in ROWS[:2] if arguments.quick else [row for row in ROWS if row.name in arguments.rows]:
             figures |= measure(row, base, subset(arguments.shared / "data", row.data, count, folder), folder, device)
     figures["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     bars = judge(figures) if arguments.device == "cpu" and arguments.shape == "base" else {}
@@ -245,12 +246,8 @@ def time_ours(
     """Fine-tune as a user does; gives times, and the loss of each epoch."""
     given = [f"task={row.task}", f"model.path={base}", f"model.train={row.train}", f"store.enabled={str(store).lower()}"]
     given += [f"data.{name}={manifest}[split={name}]" for name in ("train", "dev", "test")]
-    given += [
-        f"training.epochs={1 + LATER_EPOCHS}",
-        f"training.batch_seconds={batch_seconds}",
-        "report.audio=false",
-        f"training.device={device}",
-    ]
+    given += [f"training.epochs={1 + LATER_EPOCHS}", f"training.batch_seconds={batch_seconds}"]
+    given += ["report.audio=false", f"training.device={device}"]
     recipe = out.with_suffix(".yaml")
     recipe.write_text("{}", encoding="utf-8")
     finetune(read_recipe(recipe, given), out)

@@ -15,6 +15,7 @@ from speechxfer.cli.doctor import doctor
 from speechxfer.cli.evaluate import evaluate
 from speechxfer.cli.export import export
 from speechxfer.cli.finetune import finetune
+from speechxfer.cli.hub import pull, push
 from speechxfer.cli.info import info
 from speechxfer.cli.lm import lm
 from speechxfer.cli.manifest import manifest
@@ -45,6 +46,8 @@ for verb in (
     adapt,
     speak,
     manifest,
+    push,
+    pull,
     info,
     demo,
 ):

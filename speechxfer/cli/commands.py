@@ -1,4 +1,4 @@
-"""`speechxfer commands record|enrol|evaluate|spot|zero-shot`: voice commands from a few examples, or from their text alone."""
+"""`speechxfer commands record|negatives|enrol|evaluate|spot|zero-shot`: commands from examples, or from their text alone."""
 
 from __future__ import annotations
 
@@ -83,6 +83,38 @@ def record(
         names, out, microphone(), lambda what: input(f"{what}: press Enter, then speak "), takes=takes, seconds=seconds
     )
     print(f"{len(written)} recording{'s' if len(written) != 1 else ''} in {out}")
+
+
+@commands.command("negatives")
+def negatives(
+    manifest: Annotated[str, typer.Argument(help="manifest.csv with labels, and with a column split if it has sets.")],
+    out: Annotated[Path, typer.Option(help="Directory for manifest.csv, which holds the commands too, and near-misses.")],
+    unknown: Annotated[
+        str | None, typer.Option(help="A manifest of speech without any command, of any length.", show_default=False)
+    ] = None,
+    silence: Annotated[
+        str | None, typer.Option(help="A manifest of noise, of whatever is heard while nobody speaks.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+) -> None:
+    """Add what is no command, labelled unknown or silence, for `finetune configs/commands.yaml`.
+
+    Half of the unknown rows are near-misses, made of the commands themselves: played backwards, or half of them.
+    """
+    from collections import Counter
+
+    from speechxfer.commands import add_negatives
+    from speechxfer.data import check_sets, parse_manifest
+
+    checked, _ = check_sets({"set": parse_manifest(manifest)}, "classification")
+    others = {"unknown": unknown, "silence": silence}
+    made = add_negatives(
+        checked["set"], out / "audio", seed=seed, **{name: _readable(given) for name, given in others.items() if given}
+    )
+    made.write(out / "manifest.csv")
+    counts = Counter(made.columns["label"])
+    added = ", ".join(f"{counts[name]} of {name}" for name in others if name in counts)
+    print(f"{out / 'manifest.csv'}: {len(made)} utterances, {added}")
 
 
 @commands.command("evaluate")

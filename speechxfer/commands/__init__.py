@@ -26,6 +26,7 @@ _PUBLIC = {
     "detection_curve": "speechxfer.commands.detection",
     "enrol": "speechxfer.commands.enrolling",
     "poisson_interval": "speechxfer.commands.detection",
+    "add_negatives": "speechxfer.commands.negatives",
     "microphone": "speechxfer.commands.recording",
     "record_commands": "speechxfer.commands.recording",
     "read_examples": "speechxfer.commands.examples",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from speechxfer.commands.enrolment import Enrolment as Enrolment
     from speechxfer.commands.examples import read_examples as read_examples
     from speechxfer.commands.features import speech_in as speech_in
+    from speechxfer.commands.negatives import add_negatives as add_negatives
     from speechxfer.commands.recognizer import CommandRecognizer as CommandRecognizer
     from speechxfer.commands.recognizer import Heard as Heard
     from speechxfer.commands.recording import microphone as microphone

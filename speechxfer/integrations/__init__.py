@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "answer_by": "speechxfer.integrations.wyoming_asr",
+    "pull": "speechxfer.integrations.hub",
+    "push": "speechxfer.integrations.hub",
     "serve_wyoming": "speechxfer.integrations.wyoming_asr",
     "FeatureCollator": "speechxfer.integrations.trainer",
     "ProofCallback": "speechxfer.integrations.trainer_proof",
@@ -22,6 +24,8 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.integrations.hf_datasets import from_dataset as from_dataset
     from speechxfer.integrations.hf_datasets import to_dataset as to_dataset
+    from speechxfer.integrations.hub import pull as pull
+    from speechxfer.integrations.hub import push as push
     from speechxfer.integrations.lhotse_cuts import from_cuts as from_cuts
     from speechxfer.integrations.lhotse_cuts import to_cuts as to_cuts
     from speechxfer.integrations.trainer import FeatureCollator as FeatureCollator

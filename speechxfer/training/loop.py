@@ -172,11 +172,12 @@ def run_stage(
             if time.monotonic() - last_saved > 60 * training.checkpoint_minutes:
                 run.save(state.checkpoint())
                 last_saved = time.monotonic()
-        train_seconds += time.perf_counter() - epoch_start
+        epoch_seconds = time.perf_counter() - epoch_start
+        train_seconds += epoch_seconds
         with state.average.applied():
             dev = score_dev()
             best.offer(dev.error, state.epoch + 1)
-        collapsed = _tell_epoch(run, accelerator, recipe, state, epochs, len(plan), dev, time.perf_counter() - epoch_start)
+        collapsed = _tell_epoch(run, accelerator, recipe, state, epochs, len(plan), dev, epoch_seconds)
         state.end_epoch()
         run.save(state.checkpoint())
         last_saved = time.monotonic()

@@ -13,6 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from speechxfer.models import SplitModel, encoder_of
 
+_FUSED_ON = ("cpu", "cuda")
+
 
 def make_optimizer(split: SplitModel, head_rate: float, encoder_rate: float, weight_decay: float) -> AdamW:
     """Give AdamW over what trains.
@@ -40,7 +42,7 @@ def make_optimizer(split: SplitModel, head_rate: float, encoder_rate: float, wei
             parameters = [parameter for parameter in own if (parameter.ndim > 1) == decays]
             if parameters:
                 groups.append({"params": parameters, "lr": rate, "weight_decay": weight_decay * decays})
-    return AdamW(groups, betas=(0.9, 0.98))
+    return AdamW(groups, betas=(0.9, 0.98), fused=split.device.type in _FUSED_ON)
 
 
 def make_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> LambdaLR:

@@ -58,6 +58,7 @@ class Stepper:
     def __init__(self, accelerator: Accelerator, model: nn.Module, optimizer: Any, recipe: Recipe, run: Run) -> None:
         self._accelerator = accelerator
         self._model = model
+        self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._optimizer = optimizer
         self._recipe = recipe
         self._run = run
@@ -110,7 +111,7 @@ class Stepper:
                 loss = losses.sum() * part.counts
                 self._accelerator.backward(loss * processes / count)
             total += loss.item()
-        self._accelerator.clip_grad_norm_(self._model.parameters(), self._recipe.training.max_grad_norm)
+        self._accelerator.clip_grad_norm_(self._trained, self._recipe.training.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
         if processes > 1:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from speechxfer.errors import DataError, TrainingError
 from speechxfer.evaluation import term_counts
 from speechxfer.recipe import Recipe
 from speechxfer.report import read_answers
-from speechxfer.training import loop, state, step
+from speechxfer.training import loop, stages, state, step
 
 
 def recipe(model, manifest, **changes) -> Recipe:
@@ -51,6 +52,18 @@ def test_classification_run_learns_and_writes_what_it_promises(small_whisper, to
     assert [record["epoch"] for record in log if record["event"] == "epoch"] == [1, 2, 3, 4, 5, 6]
     assert sum(event["event"] == "step" for event in events) == sum(s["steps"] for s in report["training"]["stages"])
     assert read_recipe(tmp_path / "run/recipe.yaml") == recipe(small_whisper, tones)
+
+
+def test_the_time_of_an_epoch_is_that_of_training_alone(small_whisper, tones, tmp_path, monkeypatch):
+    def slowly(*given, **more):
+        time.sleep(2)
+        return real(*given, **more)
+
+    real = stages.score_set
+    monkeypatch.setattr(stages, "score_set", slowly)
+    finetune(recipe(small_whisper, tones, training__epochs=2), tmp_path / "run")
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [record["train_seconds"] < 2 for record in log if record["event"] == "epoch"] == [True, True]
 
 
 def test_saved_model_scores_as_the_run_did(small_whisper, tones, tmp_path):
