@@ -1,4 +1,4 @@
-"""A saved model to the Hugging Face Hub, with its card, and one from there: safetensors and text files only, no pickle, no code."""
+"""A saved model to the Hugging Face Hub, with its card, and one from there: no pickle, no code."""
 
 from __future__ import annotations
 

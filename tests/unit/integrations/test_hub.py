@@ -1,10 +1,12 @@
 """Models to and from the Hugging Face Hub: what is sent, what is taken, and what a user reads when it fails."""
 
-import shutil
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import huggingface_hub
 import pytest
-from huggingface_hub.errors import RepositoryNotFoundError
 
 from speechxfer import load_model
 from speechxfer.data import Vocabulary
@@ -24,17 +26,62 @@ def saved(small_models, tmp_path):
 
 
 @pytest.fixture
-def cached(saved, tmp_path, monkeypatch):
-    """Lay the model into the Hub's own cache, as if downloaded before, and take the network away."""
-    snapshot = tmp_path / "cache/models--someone--calls/snapshots" / COMMIT
-    shutil.copytree(saved / "model", snapshot)
-    (snapshot / "pytorch_model.bin").write_bytes(b"a pickle")
-    (snapshot / "modeling.py").write_text("raise SystemExit")
-    refs = snapshot.parent.parent / "refs"
-    refs.mkdir()
-    (refs / "main").write_text(COMMIT)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+def hub(saved, monkeypatch):
+    """Serve the model as the Hub does, with files beside it that could run code; gives the paths that were asked for."""
+    files = {path.name: path.read_bytes() for path in (saved / "model").iterdir()}
+    files |= {"pytorch_model.bin": b"a pickle", "modeling.py": b"raise SystemExit"}
+    asked = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.partition("?")[0]
+            asked.append(name)
+            if name == "/api/models/someone/calls/revision/main":
+                self.answer(json.dumps({"id": "someone/calls", "sha": COMMIT, "siblings": []}).encode())
+            elif name == f"/api/models/someone/calls/tree/{COMMIT}":
+                self.answer(
+                    json.dumps(
+                        [
+                            {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+                            for name, content in files.items()
+                        ]
+                    ).encode()
+                )
+            elif name.startswith(f"/someone/calls/resolve/{COMMIT}/") and (content := files.get(name.rpartition("/")[2])):
+                self.answer(content)
+            else:
+                self.send_response(404)
+                self.send_header("X-Error-Code", "RepoNotFound")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def answer(self, content):
+            self.send_response(200)
+            for header, value in (
+                ("Content-Length", len(content)),
+                ("ETag", f'"{hashlib.sha1(content).hexdigest()}"'),
+                ("X-Repo-Commit", COMMIT),
+                ("Content-Type", "application/json"),
+            ):
+                self.send_header(header, str(value))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address, constants = f"http://127.0.0.1:{server.server_port}", huggingface_hub.constants
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    yield asked
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_model_goes_up_alone_and_privately(saved, monkeypatch):
@@ -55,29 +102,25 @@ def test_a_model_goes_up_alone_and_privately(saved, monkeypatch):
     assert sent["private"] is False
 
 
-def test_a_model_comes_down_as_it_went_up_and_without_what_could_run(cached, saved, tmp_path):
+def test_a_model_comes_down_as_it_went_up_and_without_what_could_run(hub, saved, tmp_path):
     out = pull("someone/calls", tmp_path / "mine")
     assert not [*out.glob("*.py"), *out.glob("*.bin")]
+    assert not [path for path in hub if path.endswith((".py", ".bin"))]
     first, second = (load_model(path).model.state_dict() for path in (saved, out))
     assert first.keys() == second.keys() and all(first[name].equal(second[name]) for name in first)
 
 
-def test_what_goes_wrong_is_one_line(saved, tmp_path, monkeypatch, speechxfer):
-    def refuse(*_, **__):
-        raise RepositoryNotFoundError(
-            "404\n\nNot found: someone/calls", response=type("Response", (), {"headers": {}, "request": None})()
-        )
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", refuse)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+def test_what_goes_wrong_is_one_line(hub, saved, tmp_path, monkeypatch, speechxfer):
+    code, _, said = speechxfer("pull", "someone/else", "--out", tmp_path / "new")
+    assert code == 2 and said.startswith("speechxfer: someone/else: ") and "404" in said and "Traceback" not in said
     code, _, said = speechxfer("push", saved, "someone/calls")
-    assert code == 1 and "someone/calls: " in said and "Not found" in said and "Traceback" not in said
-    with pytest.raises(ModelError, match=r"^someone/calls: .*Not found"):
-        pull("someone/calls", tmp_path / "new")
+    assert code == 2 and said.startswith("speechxfer: someone/calls: ") and "Traceback" not in said
     with pytest.raises(ModelError, match="give another --out"):
         pull("someone/calls", saved)
     with pytest.raises(ModelError, match="no such model directory"):
         push(tmp_path / "nowhere", "someone/calls")
-    monkeypatch.undo()
     with pytest.raises(ModelError, match="expected OWNER/NAME"):
         pull("not a name/at/all", tmp_path / "new")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match=r"^someone/calls: "):
+        pull("someone/calls", tmp_path / "new")
