@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -108,19 +109,31 @@ class Vocabulary:
         _write_json(directory / "tokenizer_config.json", config)
 
     @classmethod
-    def load(cls, directory: Path) -> Vocabulary:
+    def load(cls, directory: Path, target_lang: str | None = None) -> Vocabulary:
         """Read `vocab.json`, or where there is none `tokenizer.json`.
+
+        Parameters
+        ----------
+        directory
+            Of the model.
+        target_lang
+            Whose symbols, where there is a vocabulary for each language.
 
         Raises
         ------
         ModelError
-            If the file is missing, its numbers are not 0 (blank), 1, 2, ..., or its merges do not fit its symbols.
+            If the file is missing, its numbers are not 0 (blank), 1, 2, ..., its merges do not fit its symbols, or it has no such
+            language.
         """
         has_pieces = not (directory / "vocab.json").exists() and (directory / "tokenizer.json").exists()
         path = directory / ("tokenizer.json" if has_pieces else "vocab.json")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             numbers = content["model"]["vocab"] if has_pieces else content
+            if _is_by_language(numbers):
+                if target_lang not in numbers:
+                    raise ValueError(f"no language {target_lang!r}; there are {', '.join(sorted(numbers))}")
+                numbers = numbers[target_lang]
             merges = tuple((first, second) for first, second in content["model"]["merges"]) if has_pieces else ()
             ordered = sorted(numbers, key=numbers.__getitem__)
             if ordered[0] != BLANK or [numbers[symbol] for symbol in ordered] != list(range(len(ordered))):
@@ -130,6 +143,20 @@ class Vocabulary:
         except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
             raise ModelError(f"{path}: cannot read the model's vocabulary: {error}") from None
         return cls(tuple(" " if symbol == _DELIMITER else symbol for symbol in ordered[1:]), merges)
+
+    @staticmethod
+    def language_of(directory: Path) -> str | None:
+        """Give the language that a tokenizer with a vocabulary for each (MMS) is set to; None for one with a single one."""
+        try:
+            if not _is_by_language(json.loads((directory / "vocab.json").read_text(encoding="utf-8"))):
+                return None
+            return str(json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))["target_lang"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def _is_by_language(numbers: Mapping[str, Any]) -> bool:
+    return bool(numbers) and all(isinstance(value, dict) for value in numbers.values())
 
 
 def _tokenizer(model: models.BPE) -> Tokenizer:

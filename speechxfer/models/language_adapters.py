@@ -27,12 +27,24 @@ def language_adapters(path: Path, family: Family, target_lang: str) -> dict[str,
     ModelError
         If there are none for this language; the message says which there are.
     """
+    tensors = encoder_weights(adapters_with_head(path, target_lang), family)
+    return {name: tensor for name, tensor in tensors.items() if "lm_head." not in name}
+
+
+def adapters_with_head(path: Path, target_lang: str) -> dict[str, Tensor]:
+    """Read one language's adapters and head, by their names in the complete model.
+
+    Raises
+    ------
+    ModelError
+        If there are none for this language; the message says which there are.
+    """
     file = path / _FILE.format(target_lang)
     if not file.is_file():
         there = sorted(other.name.split(".")[1] for other in path.glob(_FILE.format("*")))
         what = f"languages there: {', '.join(there)}" if there else "there are none for any language"
         raise ModelError(f"{path}: no adapters for the language {target_lang!r} ({file.name}); {what}")
-    return {name: tensor for name, tensor in encoder_weights(read_tensors(file), family).items() if "lm_head." not in name}
+    return read_tensors(file)
 
 
 def save_language_adapters(model: PreTrainedModel, target_lang: str, directory: Path) -> None:

@@ -30,7 +30,7 @@ from speechxfer.models.directory import encoder_weights, load_strictly, read_con
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
 from speechxfer.models.families import Family, known_families
 from speechxfer.models.frontend import Frontend
-from speechxfer.models.language_adapters import language_adapters, save_language_adapters
+from speechxfer.models.language_adapters import adapters_with_head, language_adapters, save_language_adapters
 from speechxfer.models.runtimes import OnnxModel
 from speechxfer.models.tokens import Tokens
 from speechxfer.models.whisper import adaptive_whisper
@@ -246,7 +246,7 @@ def _calm(config: PretrainedConfig) -> PretrainedConfig:
     return config
 
 
-def load_model(directory: str | Path) -> SpeechModel:
+def load_model(directory: str | Path, *, target_lang: str | None = None) -> SpeechModel:
     """Load a model that speechxfer saved, or a complete Whisper.
 
     Parameters
@@ -254,6 +254,8 @@ def load_model(directory: str | Path) -> SpeechModel:
     directory
         Such as `runs/x/model`; a run's own directory is taken for the `model/` in it; `tiny` is the embedded model. What
         `speechxfer export` wrote is loaded too, and answers, but has no weights.
+    target_lang
+        Of a complete MMS, which holds adapters, head and vocabulary of many languages: one of them. By default its tokenizer's.
 
     Returns
     -------
@@ -283,24 +285,31 @@ def load_model(directory: str | Path) -> SpeechModel:
         kind = _native_class(name)
         with _naming_the_configuration(path):
             model_config = _calm(AutoConfig.for_model(**config))
+    ours = getattr(model_config, "speechxfer", {})
+    target_lang, weights = target_lang or ours.get("target_lang"), {}
+    if spoken := Vocabulary.language_of(path):
+        target_lang = target_lang or spoken
+        weights = adapters_with_head(path, target_lang)
+        model_config.vocab_size = len(weights["lm_head.weight"])  # type: ignore[attr-defined]
+    elif target_lang != ours.get("target_lang"):
+        raise ModelError(f"{path}: target_lang {target_lang!r}: it has one vocabulary, not one for each language")
     if _is_exported(config):
         model: PreTrainedModel = OnnxModel(model_config, family, path)
     else:
         with _naming_the_configuration(path):
             model = kind(model_config)
-        load_strictly(model, read_weights(path), path)
+        load_strictly(model, read_weights(path) | weights, path)
     labels = tuple(label for _, label in sorted((model.config.id2label or {}).items()))
-    ours = getattr(model.config, "speechxfer", {})
     return SpeechModel(
         model.eval(),
         family,
         Frontend.load(path, family),
         task,
-        Vocabulary.load(path) if task == "ctc" else None,
+        Vocabulary.load(path, target_lang) if task == "ctc" else None,
         labels if task == "classification" else (),
         ours.get("normaliser", "none"),
         tuple(found) if (found := ours.get("calibration")) else None,
-        target_lang=ours.get("target_lang"),
+        target_lang=target_lang,
     )
 
 

@@ -82,7 +82,8 @@ class ModelSection(_Section):
     decoder
         Of a model that has one (task seq2seq): `frozen` lets only its encoder train.
     target_lang
-        Code of the language whose adapters a model with adapters for many (MMS) begins with, such as `ron`.
+        Code of the language whose adapters a model with adapters for many (MMS) begins with, such as `ron`; of one whose vocabulary
+        is kept the head and the symbols too.
     """
 
     path: str
@@ -317,11 +318,11 @@ class Recipe(_Section):
             raise ValueError("a weighted layer sum is for task classification")
         if info.data.get("task") == "classification" and model.symbols != "characters":
             raise ValueError("symbols are for task ctc")
-        of_new_heads = ("symbols", "head", "head_hidden_size", "head_dropout", "weighted_layer_sum", "target_lang")
+        of_new_heads = ("symbols", "head", "head_hidden_size", "head_dropout", "weighted_layer_sum")
         given = [name for name in of_new_heads if getattr(model, name) != type(model).model_fields[name].default]
         if model.vocabulary != "new" and given:
             raise ValueError(f"{', '.join(given)}: of a new head only, but vocabulary is {model.vocabulary}")
-        if info.data.get("task") == "seq2seq" and (given or model.vocabulary != "new"):
+        if info.data.get("task") == "seq2seq" and (given or model.vocabulary != "new" or model.target_lang):
             raise ValueError("vocabulary and the shape of the head are for tasks ctc and classification")
         return model
 

@@ -150,7 +150,8 @@ def can_do_the_task_before(recipe: Recipe) -> bool:
 
 
 def _with_kept_head(recipe: Recipe, vocabulary: Vocabulary | None, labels: list[str], *, random_weights: bool) -> SpeechModel:
-    speech_model = replace(load_model(recipe.model.path), calibration=None)  # it will not be the same model for long
+    loaded = load_model(recipe.model.path, target_lang=recipe.model.target_lang)
+    speech_model = replace(loaded, calibration=None)  # it will not be the same model for long
     if speech_model.is_exported:
         raise ModelError(f"{recipe.model.path}: an exported model cannot train; take the model it was exported from")
     if speech_model.task != recipe.task:

@@ -16,6 +16,8 @@ from transformers import AutoModelForAudioClassification, AutoModelForCTC
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
 from speechxfer.models import Cut, Features, SplitModel, collate, inject_lora, load_model, new_head, set_trainable
+from speechxfer.recipe import Recipe
+from speechxfer.training.preparation import model_under_new_head
 
 NORMS = {"group": {"feat_extract_norm": "group"}, "layer": {"feat_extract_norm": "layer", "conv_bias": True}}
 STABLE = {**NORMS["layer"], "do_stable_layer_norm": True}
@@ -285,6 +287,43 @@ def test_a_language_adapter_is_loaded_switched_trained_and_saved(many_languages,
     elsewhere = transformers.Wav2Vec2ForCTC.from_pretrained(tmp_path / "saved", target_lang="ron").eval()
     with torch.no_grad():
         assert torch.equal(elsewhere(inputs.frames[None]).logits[0], plain(tuned, inputs))
+
+
+@pytest.fixture
+def complete_mms(many_languages):
+    """Give the same with heads and vocabularies of two and three letters, set to French."""
+    symbols = {"fra": "é|a", "ron": "ș|"}
+    for language, letters in symbols.items():
+        file = many_languages / f"adapter.{language}.safetensors"
+        width = (stored := load_file(file))["lm_head.weight"].shape[1]
+        head = {"lm_head.weight": torch.randn(len(letters) + 1, width), "lm_head.bias": torch.randn(len(letters) + 1)}
+        save_file(stored | head, file)
+    numbers = {name: {"<pad>": 0} | {letter: n for n, letter in enumerate(letters, 1)} for name, letters in symbols.items()}
+    (many_languages / "vocab.json").write_text(json.dumps(numbers))
+    (many_languages / "tokenizer_config.json").write_text(json.dumps({"target_lang": "fra"}))
+    return many_languages
+
+
+def test_a_complete_model_of_many_languages_speaks_the_one_asked_for(complete_mms, clips, tmp_path):
+    made = {None: load_model(complete_mms), "ron": load_model(complete_mms, target_lang="ron")}
+    assert [(one.target_lang, one.vocabulary.symbols) for one in made.values()] == [("fra", ("é", " ", "a")), ("ron", ("ș", " "))]
+    for one in made.values():
+        theirs = transformers.Wav2Vec2ForCTC.from_pretrained(
+            complete_mms, target_lang=one.target_lang, ignore_mismatched_sizes=True
+        ).eval()
+        (inputs,) = inputs_of(one, clips[2:3])
+        with torch.no_grad():
+            assert torch.equal(theirs(inputs.frames[None]).logits[0], plain(one, inputs))
+    made["ron"].save(tmp_path / "saved")
+    again = load_model(tmp_path / "saved")
+    assert (again.target_lang, again.vocabulary) == ("ron", made["ron"].vocabulary)
+    tree = {"task": "ctc", "model": {"path": str(complete_mms), "vocabulary": "keep", "target_lang": "ron"}}
+    given = Recipe.model_validate(tree | {"data": {"train": "t.csv", "normaliser": "none"}})
+    assert model_under_new_head(given, {}).vocabulary == again.vocabulary
+    with pytest.raises(ModelError, match="no adapters for the language 'deu'"):
+        load_model(complete_mms, target_lang="deu")
+    with pytest.raises(ModelError, match="target_lang 'fra': it has one vocabulary"):
+        load_model(tmp_path / "saved", target_lang="fra")
 
 
 def test_a_language_without_adapters_is_named_with_those_there_are(many_languages, pretrained):
