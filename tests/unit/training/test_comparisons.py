@@ -26,10 +26,10 @@ def events_of(directory: Path) -> list[dict]:
     return [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
 
 
-def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp_path):
+def test_control_is_trained_beside_from_random_weights(small_whisper, tones, tmp_path, undocumented):
     # Another seed than the fixture's, or the random control would be the very same model.
     report = finetune(recipe(small_whisper, tones, {"control": "scratch"}, seed=5), tmp_path / "run")
-    assert report["control"]["kind"] == "scratch"
+    assert report["control"]["kind"] == "scratch" and not undocumented(report)
     assert report["control"]["sets"].keys() == {"dev", "test"}
     gain = report["control"]["gain"]
     errors = [1 - scores["sets"]["test"]["accuracy"] for scores in (report["control"], report)]
@@ -76,12 +76,13 @@ def seen(monkeypatch):
     return sets
 
 
-def test_learning_curve_trains_on_nested_shares_with_as_many_steps(small_whisper, tones, tmp_path, seen):
+def test_learning_curve_trains_on_nested_shares_with_as_many_steps(small_whisper, tones, tmp_path, seen, undocumented):
     report = finetune(recipe(small_whisper, tones, {"learning_curve": [50, 10, 100]}, batch_seconds=1000), tmp_path / "run")
     whole, tenth, half = ({*manifest.columns["id"]} for manifest in seen)
     assert tenth < half < whole and (len(tenth), len(half), len(whole)) == (4, 20, 40)
     assert all({*manifest.columns["label"]} == {"a", "b"} for manifest in seen)
     curve = report["learning_curve"]
+    assert not undocumented(report)
     assert [(point["share"], point["utterances"]) for point in curve["points"]] == [(10, 4), (50, 20), (100, 40)]
     minutes = [point["minutes"] for point in curve["points"]]
     assert minutes == sorted(minutes)

@@ -82,13 +82,14 @@ def test_ctc_run_spells_tones(small_whisper, tones, tmp_path):
     assert load_model(tmp_path / "run").vocabulary.symbols == ("a", "b")
 
 
-def test_words_of_interest_are_counted_before_and_after(small_whisper, tones, tmp_path, speechxfer):
+def test_words_of_interest_are_counted_before_and_after(small_whisper, tones, tmp_path, speechxfer, undocumented):
     terms = tmp_path / "terms.txt"
     terms.write_text("aa\nb => B!\n")
     changes = {"task": "ctc", "model__train": "head", "training__head_learning_rate": 5e-2, "training__epochs": 20}
     finetune(recipe(small_whisper, tones, **changes), tmp_path / "first")
     changes |= {"model__vocabulary": "keep", "training__epochs": 1, "data__terms": str(terms)}
     report = finetune(recipe(tmp_path / "first", tones, **changes), tmp_path / "run")
+    assert not undocumented(report) and undocumented({"sets": {"dev": {"bler": 1}}, "proof": []}) == {"bler"}
     _, rows = read_answers(tmp_path / "run/answers.csv")
     after, before = (part["sets"]["test"]["terms"] for part in (report, report["before"]))
     assert after == term_counts(rows.references, rows.answers, ["aa", "b"]).to_dict()

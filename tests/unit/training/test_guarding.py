@@ -100,9 +100,10 @@ def listened(monkeypatch):
     return counts
 
 
-def test_the_remedy_mixes_the_weights_before_and_after(recipe, base, tmp_path, listened):
+def test_the_remedy_mixes_the_weights_before_and_after(recipe, base, tmp_path, listened, undocumented):
     generous = {"remedy": "auto", "max_regression": 0.3}
     report = finetune(recipe(epochs=30, guard=generous), tmp_path / "run")
+    assert not undocumented(report)
     guard = report["guard"]
     # Train and dev; the guard before and after; dev and half of the guard once for all mixtures, the other half for the one that
     # is chosen; dev and test of the result, and test before.
