@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from speechxfer.commands.features import speech_in
 from speechxfer.commands.near_misses import near_misses
-from speechxfer.data import VAD_RATE, Manifest, load_audio
+from speechxfer.data import VAD_RATE, Manifest, draw_stretches, load_audio
 from speechxfer.errors import DataError, Problem
 
 UNKNOWN, SILENCE = "unknown", "silence"
@@ -58,18 +57,18 @@ def add_negatives(
     given = {UNKNOWN: unknown, SILENCE: silence}
     _refuse(commands, sets, {name: recordings for name, recordings in given.items() if recordings is not None})
     random = np.random.default_rng(seed)
-    rows = [_row_of(commands, row) for row in range(len(commands))]
+    rows = _rows_of(commands)
     for name in sets:
         spoken = _of_set(commands, name)
-        lengths = np.array([float(seconds) for seconds in spoken.columns["duration"]])
+        lengths = [float(seconds) for seconds in spoken.columns["duration"]]
         talk = len(spoken) // 2 if unknown is not None else 0
         made = [*_misses(spoken, folder / f"near-miss-{name}", len(spoken) - talk, random)]
         if unknown is not None:
-            made += _stretches(_of_set(unknown, name), lengths, talk, random)
+            made += _rows_of(draw_stretches(_of_set(unknown, name), lengths, talk, random))
         rows += _labelled(made, UNKNOWN, name)
         if silence is not None:
             count = round(len(spoken) / len(set(spoken.columns["label"])))
-            rows += _labelled(_stretches(_of_set(silence, name), lengths, count, random), SILENCE, name)
+            rows += _labelled(_rows_of(draw_stretches(_of_set(silence, name), lengths, count, random)), SILENCE, name)
     columns = {name: [row.get(name, "") for row in rows] for name in dict.fromkeys((*commands.columns, *_COLUMNS))}
     return Manifest(columns, commands.source, [*commands.lines, *[0] * (len(rows) - len(commands))])
 
@@ -90,11 +89,12 @@ def _of_set(manifest: Manifest, name: str) -> Manifest:
     return manifest.where(split=name) if name else manifest
 
 
-def _row_of(manifest: Manifest, row: int) -> Row:
-    """Give all that is known of a row, its audio by a name that holds anywhere."""
-    audio = manifest[row].audio
-    assert isinstance(audio, str)
-    return {name: column[row] for name, column in manifest.columns.items()} | {"audio": audio}
+def _rows_of(manifest: Manifest) -> list[Row]:
+    """Give all that is known of each row, its audio by a name that holds anywhere."""
+    return [
+        {name: column[row] for name, column in manifest.columns.items()} | {"audio": str(utterance.audio)}
+        for row, utterance in enumerate(manifest)
+    ]
 
 
 def _misses(spoken: Manifest, stem: Path, count: int, random: np.random.Generator) -> Iterator[Row]:
@@ -108,19 +108,6 @@ def _misses(spoken: Manifest, stem: Path, count: int, random: np.random.Generato
         soundfile.write(path, samples, VAD_RATE)
         speaker = command.fields.get("speaker", "")
         yield {"audio": str(path), "duration": f"{len(samples) / VAD_RATE:.3f}", "speaker": speaker}
-
-
-def _stretches(recordings: Manifest, lengths: npt.NDArray[np.float64], count: int, random: np.random.Generator) -> list[Row]:
-    """Draw stretches, each second of the recordings as likely as the other."""
-    seconds = np.array([float(text) for text in recordings.columns["duration"]])
-    made = []
-    for row in random.choice(len(recordings), size=count, p=seconds / seconds.sum()):
-        length = min(float(random.choice(lengths)), seconds[row])
-        start = recordings[row].start + random.uniform(0.0, seconds[row] - length)
-        known = _row_of(recordings, row)
-        kept = {name: known.get(name, "") for name in ("audio", "channel", "speaker")}
-        made.append(kept | {"start": f"{start:.3f}", "end": f"{start + length:.3f}", "duration": f"{length:.3f}"})
-    return made
 
 
 def _labelled(rows: list[Row], label: str, split: str) -> Iterator[Row]:

@@ -25,6 +25,7 @@ _PUBLIC = {
     "dataset_columns": "speechxfer.data.formats.hub",
     "decode_alaw": "speechxfer.data.g711",
     "decode_ulaw": "speechxfer.data.g711",
+    "draw_stretches": "speechxfer.data.stretches",
     "encode_alaw": "speechxfer.data.g711",
     "encode_ulaw": "speechxfer.data.g711",
     "check_sets": "speechxfer.data.check",
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from speechxfer.data.stream import StreamResampler as StreamResampler
     from speechxfer.data.stream import source_name as source_name
     from speechxfer.data.stream import stream_audio as stream_audio
+    from speechxfer.data.stretches import draw_stretches as draw_stretches
     from speechxfer.data.synthesis import SPOKEN_RATE as SPOKEN_RATE
     from speechxfer.data.synthesis import SpeechRequest as SpeechRequest
     from speechxfer.data.synthesis import speak as speak

@@ -181,9 +181,9 @@ class Tokens:
         return speller
 
     def target(self, text: str, seconds: float | None = None) -> TokenTarget:
-        """Give what is to be learned from a text; with its length in seconds, also when it begins and ends."""
-        if seconds is None:
-            return TokenTarget(self.prompt(), [*self.encode(text), self.end])
+        """Give what is to be learned from a text; with its length in seconds, when it begins and ends too, unless it is empty."""
+        if seconds is None or not text:
+            return TokenTarget(self.prompt(timed=seconds is not None), [*self.encode(text), self.end])
         last = self.first_time + round(seconds / _TIME_STEP)
         return TokenTarget(self.prompt(timed=True), [self.first_time, *self.encode(text), last, self.end])
 

@@ -82,8 +82,8 @@ class ModelSection(_Section):
     decoder
         Of a model that has one (task seq2seq): `frozen` lets only its encoder train.
     target_lang
-        Code of the language whose adapters a model with adapters for many (MMS) begins with, such as `ron`; of one whose vocabulary
-        is kept the head and the symbols too.
+        Code of the language whose adapters a model with adapters for many (MMS) begins with, such as `ron`; where the vocabulary
+        is kept, with that language's head and symbols.
     """
 
     path: str
@@ -125,6 +125,9 @@ class DataSection(_Section):
 
     Attributes
     ----------
+    silence
+        Recordings in which nobody speaks, such as noise and hold music: where texts are learned, stretches of them, a tenth as
+        many as there are training utterances, are trained on as such.
     rules
         `[regular expression, replacement]` each: they rewrite texts, and answers that are compared with them, before the
         normaliser, one after the other.
@@ -132,6 +135,7 @@ class DataSection(_Section):
 
     train: str
     mix: str | None = None
+    silence: str | None = None
     dev: str | None = None
     test: str | None = None
     guard: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
@@ -325,6 +329,13 @@ class Recipe(_Section):
         if info.data.get("task") == "seq2seq" and (given or model.vocabulary != "new" or model.target_lang):
             raise ValueError("vocabulary and the shape of the head are for tasks ctc and classification")
         return model
+
+    @field_validator("data")
+    @classmethod
+    def _silence_has_no_label(cls, data: DataSection, info: Any) -> DataSection:
+        if data.silence and info.data.get("task") == "classification":
+            raise ValueError("silence is for tasks ctc and seq2seq; `speechxfer commands negatives` adds rows with its label")
+        return data
 
     @field_validator("whisper")
     @classmethod

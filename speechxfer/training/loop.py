@@ -44,11 +44,11 @@ class TrainingSet:
     Attributes
     ----------
     views
-        For each utterance its views: first those of `data.train`, then those of `data.mix`.
+        For each utterance its views: first those of `data.train`, then of `data.silence`, then of `data.mix`.
     targets
         For each utterance, and each of its views, its symbol numbers, its label number, or what its decoder learns.
     num_own
-        How many are of `data.train`.
+        How many are not of `data.mix`, so that each epoch has them all.
     seconds_computed
         How much audio the model works on for so much.
     """

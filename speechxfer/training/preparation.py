@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
@@ -13,6 +14,7 @@ from speechxfer.data import (
     TARGET_COLUMN,
     Manifest,
     Vocabulary,
+    draw_stretches,
     named_sets,
     normalise,
     normaliser_of,
@@ -34,8 +36,10 @@ from speechxfer.models import (
     set_trainable,
     with_random_weights,
 )
-from speechxfer.recipe import NoiseSection, Recipe, RoomSection
+from speechxfer.recipe import Recipe
 from speechxfer.training.loss import fits
+
+_SILENT_SHARE = 0.1  # of the training utterances
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Prepared:
     Attributes
     ----------
     sets
-        `train`, `dev`, `test`, and those asked for of `mix`, `guard`, `guard 2` ..., with durations, good rows only.
+        `train`, `dev`, `test`, and those asked for of `mix`, `guard`, `guard 2` ..., with durations, good rows only; and of
+        `data.silence` the stretches that are trained on.
     noises, rooms
         The rows of `augment.noise.manifest` and `augment.room.manifest`; None without.
     speech_model
@@ -75,7 +80,9 @@ def prepare(recipe: Recipe) -> Prepared:
     read, notes, problems = read_sets(recipe.data)
     sets, in_rows = sift_sets(read, recipe.task, normaliser_of(recipe.data))
     problems += in_rows
-    sounds, in_sounds = _read_sounds({"noise": recipe.augment.noise, "room": recipe.augment.room})
+    augment, silence = recipe.augment, recipe.data.silence
+    sections = {"noise": augment.noise and augment.noise.manifest, "room": augment.room and augment.room.manifest}
+    sounds, in_sounds = _read_sounds(sections | {"silence": silence})
     problems += in_sounds
     speech_model = None
     try:
@@ -95,9 +102,10 @@ def prepare(recipe: Recipe) -> Prepared:
     complete = speech_model and sets.keys() >= {"train", "dev", "test", *named_sets(recipe.data)}
     refuse(problems, needed, recipe.data.on_bad_row if complete else "error")
     assert speech_model
-    return Prepared(
-        sets, sounds.get("noise"), sounds.get("room"), speech_model, notes + _unknown_targets(sets, speech_model), problems
-    )
+    notes += _unknown_targets(sets, speech_model)
+    if "silence" in sounds:
+        sets["silence"] = _silent_stretches(sounds["silence"], sets["train"], recipe.training.seed)
+    return Prepared(sets, sounds.get("noise"), sounds.get("room"), speech_model, notes, problems)
 
 
 def model_under_new_head(recipe: Recipe, sets: Mapping[str, Manifest], *, random_encoder: bool = False) -> SpeechModel:
@@ -179,13 +187,20 @@ def _with_decoder(recipe: Recipe, *, random_weights: bool) -> SpeechModel:
     return with_random_weights(speech_model) if random_weights else speech_model
 
 
-def _read_sounds(sections: Mapping[str, NoiseSection | RoomSection | None]) -> tuple[dict[str, Manifest], list[Problem]]:
-    """Read the manifests of what augmentation mixes in, by name; none for what is not asked for."""
+def _silent_stretches(recordings: Manifest, train: Manifest, seed: int) -> Manifest:
+    """Draw what is as long as the training utterances and says nothing."""
+    lengths = [float(seconds) for seconds in train.columns["duration"]]
+    drawn = draw_stretches(recordings, lengths, round(_SILENT_SHARE * len(train)), np.random.default_rng((seed, 4)))
+    return Manifest(drawn.columns | {"text": [""] * len(drawn)}, drawn.source, drawn.lines)
+
+
+def _read_sounds(specs: Mapping[str, str | None]) -> tuple[dict[str, Manifest], list[Problem]]:
+    """Read the manifests of what has neither text nor label, by name; none for what is not asked for."""
     sounds: dict[str, Manifest] = {}
     problems: list[Problem] = []
-    for name, section in sections.items():
+    for name, spec in specs.items():
         try:
-            read, found = sift_sets({name: parse_manifest(section.manifest)} if section else {}, task=None)
+            read, found = sift_sets({name: parse_manifest(spec)} if spec else {}, task=None)
         except DataError as error:
             problems += error.problems
         else:

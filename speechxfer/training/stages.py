@@ -195,16 +195,18 @@ def _only_the_adapter_changes_the_encoder(recipe: Recipe) -> bool:
 def make_training_set(
     recipe: Recipe, speech_model: SpeechModel, sets: Mapping[str, Manifest], augmenter: WaveformAugmenter
 ) -> TrainingSet:
-    """Give own utterances in all views; those of `data.mix`, of which there are many, in one view each, the views in turn."""
+    """Give own utterances in all views; those where nobody speaks, and those of `data.mix`, of which there are many, in one."""
     per_view = _views(sets["train"], recipe.augment.views, augmenter)
     views: list[Sequence[Item]] = list(zip(*per_view, strict=True))
     targets = _targets(recipe, sets["train"], views, speech_model)
-    if "mix" in sets:
-        mixed = _views(sets["mix"], recipe.augment.views, augmenter)
-        more: list[Sequence[Item]] = [[mixed[row % len(mixed)][row]] for row in range(len(sets["mix"]))]
-        targets += _targets(recipe, sets["mix"], more, speech_model)
+    num_own = len(views)
+    for name in [name for name in ("silence", "mix") if name in sets]:
+        in_turn = _views(sets[name], recipe.augment.views, augmenter)
+        more: list[Sequence[Item]] = [[in_turn[row % len(in_turn)][row]] for row in range(len(sets[name]))]
+        targets += _targets(recipe, sets[name], more, speech_model)
         views += more
-    return TrainingSet(views, targets, len(sets["train"]), speech_model.frontend.seconds_computed)
+        num_own += len(more) * (name == "silence")
+    return TrainingSet(views, targets, num_own, speech_model.frontend.seconds_computed)
 
 
 def _views(manifest: Manifest, count: int, augmenter: WaveformAugmenter) -> list[list[Item]]:

@@ -32,6 +32,7 @@ def test_a_timed_target_begins_at_zero_and_ends_with_its_length(tokens):
     assert prompt == [START]
     assert (answer[0], answer[-2], answer[-1]) == (FIRST_TIME, FIRST_TIME + 125, END)
     assert tokens.text(answer) == "ab"
+    assert tokens.target("", 2.5) == ([START], [END])  # nothing begins where nobody speaks
 
 
 def test_a_multilingual_prompt_names_language_and_task(polyglot):

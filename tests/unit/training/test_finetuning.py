@@ -5,7 +5,9 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from speechxfer import evaluate, finetune, load_model, read_recipe
@@ -14,6 +16,7 @@ from speechxfer.evaluation import term_counts
 from speechxfer.recipe import Recipe
 from speechxfer.report import read_answers
 from speechxfer.training import loop, stages, state, step
+from speechxfer.training.preparation import prepare
 
 
 def recipe(model, manifest, **changes) -> Recipe:
@@ -351,3 +354,30 @@ def test_a_finished_run_is_not_overwritten(small_whisper, tones, tmp_path):
     finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
     with pytest.raises(TrainingError, match="finished run"):
         finetune(recipe(small_whisper, tones, **changes), tmp_path / "run")
+
+
+@pytest.fixture
+def noise(tmp_path):
+    """Return a manifest of ten seconds of hiss."""
+    soundfile.write(tmp_path / "hiss.wav", np.random.default_rng(0).normal(0, 0.1, 160_000), 16_000)
+    (tmp_path / "noise.csv").write_text("audio\nhiss.wav\n")
+    return tmp_path / "noise.csv"
+
+
+def test_where_nobody_speaks_nothing_is_to_be_written(small_whisper, tones, noise, tmp_path):
+    given = recipe(small_whisper, tones, task="ctc", data__silence=str(noise), training__epochs=1, augment__views=2)
+    first, second = prepare(given), prepare(given)
+    silent, train = first.sets["silence"], first.sets["train"]
+    assert silent.columns == second.sets["silence"].columns
+    assert len(silent) == round(0.1 * len(train)) == 4 and {*silent.columns["text"]} == {""}
+    assert {*map(float, silent.columns["duration"])} <= {round(float(text), 3) for text in train.columns["duration"]}
+    assert all(0 <= utterance.start < utterance.end <= 10 for utterance in silent) and len({*silent.columns["start"]}) == 4
+    augmenter = stages.make_augmenter(given, first)
+    made = stages.make_training_set(given, first.speech_model, first.sets, augmenter)
+    assert made.num_own == len(made.views) == len(train) + 4  # each epoch has all of them
+    assert [*map(len, made.views)] == [2] * len(train) + [1] * 4
+    assert [target for targets in made.targets[-4:] for target in targets] == [[]] * 4
+    report = finetune(given, tmp_path / "run")
+    assert report["sets"].keys() == {"dev", "test"}
+    with pytest.raises(ValueError, match="commands negatives"):
+        recipe(small_whisper, tones, data__silence=str(noise))
