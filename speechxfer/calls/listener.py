@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from speechxfer.calls.telephony import Heard, Line
 from speechxfer.data import VAD_FRAME, VAD_RATE, Samples, VoiceActivity
@@ -17,6 +19,8 @@ _SPEECH, _SPOKEN_FRAMES = 0.5, 2  # a hop with so many frames of speech is one o
 _MAX_SECONDS = 12.0
 # The detector is deaf to what is very quiet: it hears the loudest of the last half minute at about this level.
 _LOUD, _MAX_GAIN, _FORGETTING = 0.2, 30.0, 0.5 ** (HOP_SECONDS / 10)
+
+OwnSpeech = Callable[[float, Samples, npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,14 @@ class Listener:
     ----------
     line
         Where the bytes come from.
+    own_speech
+        From the end of a hop in seconds of the call, its samples and their probabilities of speech, to those of what the channel
+        says itself.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, own_speech: OwnSpeech = lambda end, samples, speech: speech) -> None:
         self._line = line
+        self._own_speech = own_speech
         self._activity = VoiceActivity()
         self._segmenter = Segmenter(0, _MAX_SECONDS)
         self._waiting = np.zeros(0, dtype=np.float32)
@@ -93,6 +101,7 @@ class Listener:
         gain = np.clip(_LOUD / max(self._loudest, 1e-9), 1, _MAX_GAIN)
         speech = self._activity.push(samples * np.float32(gain))
         self._hops += 1
+        speech = self._own_speech(self._now, samples, speech)
         stretches = tuple(self._in_call(stretch) for stretch in self._segmenter.push(samples, speech))
         under_way = self._segmenter.under_way()
         is_speech = bool((speech >= _SPEECH).sum() >= _SPOKEN_FRAMES)

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from speechxfer.calls.batcher import Batcher, Urgency
+from speechxfer.calls.echo import EchoFilter
 from speechxfer.calls.events import CommandHeard, Dtmf, EndOfTurn, Event, Final, Partial, Redaction
 from speechxfer.calls.listener import Hop, Listener
 from speechxfer.calls.redact import Redactor
@@ -121,10 +123,10 @@ class CallSession:
         self._turns = Turns(channels)
         self._ready: list[Event] = []
         self._lock = threading.RLock()
-        settled = _TERM_SECONDS if hotwords else 1.0
+        settled, echo = _TERM_SECONDS if hotwords else 1.0, EchoFilter(channels)
         self._channels = {
             name: _Channel(
-                Listener(Line(encoding, sampling_rate)),
+                Listener(Line(encoding, sampling_rate), partial(echo.hear, name)),
                 StablePrefix(settled_seconds=settled),
                 settled,
                 CommandSpotter(commands) if commands else None,

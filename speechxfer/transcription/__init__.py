@@ -11,6 +11,7 @@ _PUBLIC = {
     "FORMATS": "speechxfer.transcription.writers",
     "NOTHING_SPECIAL": "speechxfer.transcription.recogniser",
     "OVERLAP_SECONDS": "speechxfer.transcription.segments",
+    "REPEAT_SECONDS": "speechxfer.transcription.channels",
     "Recogniser": "speechxfer.transcription.recogniser",
     "Recording": "speechxfer.transcription.files",
     "SegmentMaker": "speechxfer.transcription.recogniser",
@@ -20,11 +21,14 @@ _PUBLIC = {
     "Writing": "speechxfer.transcription.recogniser",
     "find_recordings": "speechxfer.transcription.files",
     "render": "speechxfer.transcription.writers",
+    "repeats": "speechxfer.transcription.channels",
 }
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.transcription.channels import REPEAT_SECONDS as REPEAT_SECONDS
+    from speechxfer.transcription.channels import repeats as repeats
     from speechxfer.transcription.engine import Transcriber as Transcriber
     from speechxfer.transcription.files import Recording as Recording
     from speechxfer.transcription.files import find_recordings as find_recordings

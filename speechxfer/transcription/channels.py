@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import coherence, correlate, welch
 
-from speechxfer.data import VAD_FRAME, Samples
+from speechxfer.data import VAD_FRAME, VAD_RATE, Samples
 
 _HOP = 8  # frames for which it is decided
-_WINDOW = 32 * VAD_FRAME  # samples that are looked at for it: one second
+_WINDOW = 32 * VAD_FRAME  # samples that are looked at for it
+REPEAT_SECONDS = _WINDOW / VAD_RATE
 _MAX_LAG = 8 * VAD_FRAME  # a quarter of a second, more than an echo through a telephone network
 _SPEECH = 0.35
 _EXPLAINED = 0.6  # share of a channel's power that another one predicts
@@ -62,15 +63,26 @@ class RepeatFilter:
             middle = (first + _HOP // 2) * VAD_FRAME
             start = max(0, min(middle - _WINDOW // 2, len(samples) - _WINDOW))
             window = samples[start : start + _WINDOW, talking]
-            for number, is_copy in _repeats(window):
+            for number, is_copy in repeats(window):
                 channel = talking[number]
                 kept[first : first + _HOP, channel] = 0
                 self.copied[channel] += is_copy and now[channel]
         return kept
 
 
-def _repeats(window: Samples) -> list[tuple[int, bool]]:
-    """Find which columns repeat a louder one (of equally loud ones, one before), and whether at the same level."""
+def repeats(window: Samples) -> list[tuple[int, bool]]:
+    """Find which columns repeat a louder one (of equally loud ones, one before), and whether at the same level.
+
+    Parameters
+    ----------
+    window
+        float32 `[num_samples, channels]` at 16 kHz, about a second.
+
+    Returns
+    -------
+    list of tuple
+        Numbers of the columns, and whether each is a copy.
+    """
     levels = 10 * np.log10(np.mean(np.square(window, dtype=np.float64), axis=0) + 1e-12)
     found: dict[int, bool] = {}
     for one, other in combinations(range(window.shape[1]), 2):

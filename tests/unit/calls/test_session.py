@@ -21,7 +21,7 @@ from speechxfer.calls import (
     Silence,
     event_dict,
 )
-from speechxfer.data import Waveform, decode_ulaw
+from speechxfer.data import Waveform, decode_ulaw, encode_ulaw
 from speechxfer.errors import AudioError, ModelError
 from tests.unit.calls.conftest import CHANNELS, DEMO, SECONDS
 
@@ -146,12 +146,31 @@ def test_commands_are_heard_on_their_channel(shared_model, packets, monkeypatch)
     assert sorted(found) == [(name, command) for name in CHANNELS for command in ("help", "last")]
 
 
+@pytest.mark.parametrize("level_db", [-6, -25])
+@pytest.mark.parametrize("first", CHANNELS)
+def test_what_leaks_from_the_other_side_is_not_heard_as_its_own(shared_model, call, level_db, first):
+    """The agent is heard faintly on the customer's line, who never speaks; in whichever order the packets come."""
+    agent = decode_ulaw(np.frombuffer(call["agent"], np.uint8)).astype(np.float32)
+    late = np.concatenate([np.zeros(480, dtype=np.float32), agent[:-480]])
+    leaked = late * 10 ** (level_db / 20) + np.random.default_rng(0).normal(0, 3, len(agent))
+    lines = {"agent": call["agent"], "customer": encode_ulaw(leaked.astype(np.int16)).tobytes()}
+    order = sorted(CHANNELS, key=lambda name: name != first)
+    packets = [(name, lines[name][start : start + 160], start / 8_000) for start in range(0, 12 * 8_000, 160) for name in order]
+    events = listen(CallSession(shared_model), packets)
+    assert {event.channel for event in finals(events)} == {"agent"}
+    assert not any(isinstance(event, Overlap) for event in events)
+    alone = listen(CallSession(shared_model), [packet for packet in packets if packet[0] == "agent"])
+    stretches, as_alone = ([(one.segment.start, one.segment.end) for one in finals(some)] for some in (events, alone))
+    assert stretches == as_alone
+
+
 def test_silence_overlap_and_keys(shared_model, call):
     session = CallSession(shared_model)
     events = []
-    for start in range(0, 3 * 8_000, 160):  # both say the same at once
+    spoken = {"agent": call["agent"], "customer": call["customer"][29_000:]}  # where the customer begins
+    for start in range(0, 3 * 8_000, 160):  # both speak at once
         for name in CHANNELS:
-            events += session.push(name, call["agent"][start : start + 160], start / 8_000)
+            events += session.push(name, spoken[name][start : start + 160], start / 8_000)
     events += session.dtmf("customer", "5", 3.0)
     for start in range(3 * 8_000, 12 * 8_000, 1600):
         events += session.push("agent", b"\xff" * 1600, start / 8_000)
