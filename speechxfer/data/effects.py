@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import butter, fftconvolve, sosfilt
 
 from speechxfer.data.audio import Samples, resample
 from speechxfer.data.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
@@ -55,6 +54,8 @@ def shift_pitch(samples: Samples, rate: int, semitones: float) -> Samples:
 
 def in_room(samples: Samples, response: Samples) -> Samples:
     """Convolve with a room's impulse response, whose loudest sample counts as the direct sound; the power stays as it is."""
+    from scipy.signal import fftconvolve  # here and below: it takes a second to import, and servers need none of it
+
     direct = int(np.abs(response).argmax())
     wet = fftconvolve(samples, response)[direct : direct + len(samples)].astype(np.float32)
     power, before = float(np.mean(wet**2)), float(np.mean(samples**2))
@@ -76,6 +77,8 @@ def over_telephone(samples: Samples, rate: int, law: Law, lost: npt.NDArray[np.b
         bool `[num_packets(len(samples), rate)]`. A lost packet is concealed as simple receivers do: the one before is repeated,
         at half its level, and fades to silence while packets stay away.
     """
+    from scipy.signal import sosfilt
+
     narrow = resample(samples, rate, TELEPHONE_RATE)
     encode, decode = _LAWS[law]
     pcm = np.clip(np.rint(sosfilt(_band(), narrow) * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
@@ -134,4 +137,6 @@ def _of_length(samples: Samples, num_samples: int) -> Samples:
 
 @cache
 def _band() -> npt.NDArray[np.float64]:
+    from scipy.signal import butter
+
     return np.asarray(butter(4, _BAND_HZ, btype="bandpass", fs=TELEPHONE_RATE, output="sos"))

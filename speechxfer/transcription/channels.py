@@ -10,7 +10,6 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import coherence, correlate, welch
 
 from speechxfer.data import VAD_FRAME, VAD_RATE, Samples
 
@@ -95,6 +94,8 @@ def repeats(window: Samples) -> list[tuple[int, bool]]:
 
 def _explained(softer: Samples, louder: Samples) -> float:
     """Give the share of the softer one's power that a linear filter of the louder one predicts."""
+    from scipy.signal import coherence, correlate, welch  # takes a second, for what most calls never need
+
     correlation = np.abs(correlate(softer, louder, mode="full", method="fft"))
     zero = len(louder) - 1
     reach = min(_MAX_LAG, zero)
