@@ -17,6 +17,7 @@ from speechxfer.data import VAD_RATE, Manifest, draw_stretches, load_audio
 from speechxfer.errors import DataError, Problem
 
 UNKNOWN, SILENCE = "unknown", "silence"
+_UNKNOWN_COMMANDS = 2
 _COLUMNS = ("id", "audio", "start", "end", "channel", "label", "duration", "speaker", "split")
 
 Row = dict[str, str]
@@ -44,7 +45,8 @@ def add_negatives(
     Returns
     -------
     Manifest
-        The given rows, then as many `unknown` ones in each set, and as many `silence` ones as a command has on average.
+        The given rows, then in each set as many `unknown` ones as two commands have on average, and as many `silence` ones as one:
+        with more, commands themselves are taken for unknown.
 
     Raises
     ------
@@ -61,14 +63,16 @@ def add_negatives(
     for name in sets:
         spoken = _of_set(commands, name)
         lengths = [float(seconds) for seconds in spoken.columns["duration"]]
-        talk = len(spoken) // 2 if unknown is not None else 0
-        made = [*_misses(spoken, folder / f"near-miss-{name}", len(spoken) - talk, random)]
+        as_many = len(spoken) / len(set(spoken.columns["label"]))  # as a command has
+        count = min(round(_UNKNOWN_COMMANDS * as_many), len(spoken))
+        talk = count // 2 if unknown is not None else 0
+        made = [*_misses(spoken, folder / f"near-miss-{name}", count - talk, random)]
         if unknown is not None:
             made += _rows_of(draw_stretches(_of_set(unknown, name), lengths, talk, random))
         rows += _labelled(made, UNKNOWN, name)
         if silence is not None:
-            count = round(len(spoken) / len(set(spoken.columns["label"])))
-            rows += _labelled(_rows_of(draw_stretches(_of_set(silence, name), lengths, count, random)), SILENCE, name)
+            quiet = draw_stretches(_of_set(silence, name), lengths, round(as_many), random)
+            rows += _labelled(_rows_of(quiet), SILENCE, name)
     columns = {name: [row.get(name, "") for row in rows] for name in dict.fromkeys((*commands.columns, *_COLUMNS))}
     return Manifest(columns, commands.source, [*commands.lines, *[0] * (len(rows) - len(commands))])
 
@@ -77,10 +81,10 @@ def _refuse(commands: Manifest, sets: list[str], others: dict[str, Manifest]) ->
     problems = []
     for name, recordings in others.items():
         for lacking in [one for one in sets if one and not len(_of_set(recordings, one))]:
-            what = f"has no rows of split {lacking!r} for {name!r}: `speechxfer manifest IN OUT --split-by speaker` makes sets"
+            what = f"no rows of split {lacking!r} for {name!r}: `speechxfer manifest IN OUT --split-by speaker` makes sets"
             problems.append(Problem(recordings.source, None, what))
     taken = {UNKNOWN, SILENCE} & set(commands.columns["label"])
-    problems += [Problem(commands.source, None, f"has the label {name!r} already") for name in sorted(taken)]
+    problems += [Problem(commands.source, None, f"there are rows with the label {name!r} already") for name in sorted(taken)]
     if problems:
         raise DataError(problems)
 
