@@ -2,7 +2,7 @@
 
     python examples/livekit_agent.py [MODEL [AUDIO [SPEED]]]
 
-Without arguments: the customer in the first 16 s of the package's call, four times as fast as it was spoken. In your own agent,
+Without arguments: the customer in the first 16 s of the package's call, eight times as fast as it was spoken. In your own agent,
 `LiveKitSTT` is what `AgentSession` gets as `stt`; a room takes the place of `Played`, and with an `llm` and a `tts` it answers.
 """
 
@@ -56,12 +56,12 @@ async def main(model: str, samples: np.ndarray, rate: int, speed: float) -> None
     session.input.audio = played = Played(samples, rate, speed)
     await session.start(Agent(instructions="Listen."))
     await played.over.wait()
-    await session.commit_user_turn()  # what is being said when the file ends is over, too
+    await session.commit_user_turn(skip_reply=True)  # what is being said when the file ends is over, too
     await session.aclose()
     await listener.aclose()
 
 
-model, audio, speed = [*sys.argv[1:], *("tiny", str(files("speechxfer") / "assets/demo/call.flac"), "4")[len(sys.argv) - 1 :]]
+model, audio, speed = [*sys.argv[1:], *("tiny", str(files("speechxfer") / "assets/demo/call.flac"), "8")[len(sys.argv) - 1 :]]
 samples, rate = soundfile.read(audio, dtype="int16", always_2d=True)
 if len(sys.argv) == 1:
     samples = samples[: 16 * rate, 1:]
