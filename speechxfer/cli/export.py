@@ -1,4 +1,4 @@
-"""`speechxfer export MODEL --to onnx|ctranslate2 --out DIR`."""
+"""`speechxfer export MODEL --to onnx|ctranslate2|sherpa-onnx --out DIR`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ def export(
     model: Annotated[str, typer.Argument(help="A model that speechxfer saved, or the run that made it.")],
     out: Annotated[Path, typer.Option(help="The directory to write; it must not exist.")],
     to: Annotated[
-        str, typer.Option("--to", help="onnx, for CTC and classification; ctranslate2, for a Whisper with its decoder.")
+        str,
+        typer.Option(
+            "--to",
+            help="onnx, for CTC and classification; ctranslate2, for a Whisper with its decoder; sherpa-onnx, for CTC.",
+        ),
     ] = "onnx",
     precision: Annotated[str, typer.Option(help="fp32, or int8: a smaller file.")] = "fp32",
     check: Annotated[
@@ -32,8 +36,8 @@ def export(
     from speechxfer.data import parse_manifest
     from speechxfer.evaluation import export as export_checked
 
-    if to not in ("onnx", "ctranslate2"):
-        raise typer.BadParameter(f"{to!r}: expected onnx or ctranslate2", param_hint="--to")
+    if to not in ("onnx", "ctranslate2", "sherpa-onnx"):
+        raise typer.BadParameter(f"{to!r}: expected onnx, ctranslate2 or sherpa-onnx", param_hint="--to")
     if precision not in ("fp32", "int8"):
         raise typer.BadParameter(f"{precision!r}: expected fp32 or int8", param_hint="--precision")
     manifest = parse_manifest(check or Path(str(files("speechxfer"))) / "assets" / "demo" / "call.csv")

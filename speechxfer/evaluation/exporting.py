@@ -1,6 +1,7 @@
 """A model in, an exported directory out that was seen to give the same answers, or none.
 
-About 20 utterances are answered by the model, each alone and in fp32, and by what was exported, in batches.
+About 20 utterances are answered by the model, each alone and in fp32, and by what was exported, in batches; by sherpa-onnx itself
+where it was exported for that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from speechxfer.decoding import greedy, write
 from speechxfer.errors import ModelError
 from speechxfer.evaluation.metrics import total, word_errors
 from speechxfer.features import FeatureSource, Item
-from speechxfer.models import SpeechModel, collate, export_ctranslate2, export_onnx, for_inference, load_model
+from speechxfer.models import (
+    SpeechModel,
+    collate,
+    export_ctranslate2,
+    export_onnx,
+    export_sherpa_onnx,
+    for_inference,
+    load_model,
+    sherpa_texts,
+)
 
 _UTTERANCES = 20
 _BOUNDS = {"fp32": 0.01, "int8": 0.02}
@@ -39,7 +49,7 @@ class Parity:
     bound
         What it may be.
     largest_logit_difference
-        Over all frames and symbols; None for a decoder, whose answers are compared as text.
+        Over all frames and symbols; None for a decoder and for sherpa-onnx, whose answers are compared as text.
     """
 
     utterances: int
@@ -64,7 +74,7 @@ def export(speech_model: SpeechModel, out: Path, check: Manifest, precision: str
     Parameters
     ----------
     speech_model
-        Of task ctc or classification for ONNX Runtime, seq2seq for CTranslate2.
+        Of task ctc or classification for ONNX Runtime, seq2seq for CTranslate2, ctc for sherpa-onnx.
     out
         The directory to be made. It is written beside and renamed once the answers were compared.
     check
@@ -72,7 +82,7 @@ def export(speech_model: SpeechModel, out: Path, check: Manifest, precision: str
     precision
         `fp32` or `int8`.
     to
-        `onnx` or `ctranslate2`.
+        `onnx`, `ctranslate2` or `sherpa-onnx`.
 
     Returns
     -------
@@ -92,8 +102,13 @@ def export(speech_model: SpeechModel, out: Path, check: Manifest, precision: str
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        (export_onnx if to == "onnx" else export_ctranslate2)(speech_model, beside, precision)
-        parity = _compare(speech_model, load_model(beside), check, _BOUNDS[precision])
+        writers = {"onnx": export_onnx, "ctranslate2": export_ctranslate2, "sherpa-onnx": export_sherpa_onnx}
+        writers[to](speech_model, beside, precision)
+        items = _chosen(check, speech_model.frontend.sampling_rate)
+        if to == "sherpa-onnx":
+            parity = _compare_with_sherpa(speech_model, beside, items, _BOUNDS[precision])
+        else:
+            parity = _compare(speech_model, load_model(beside), items, _BOUNDS[precision])
         if parity.holds:
             beside.rename(out)
     finally:
@@ -101,10 +116,19 @@ def export(speech_model: SpeechModel, out: Path, check: Manifest, precision: str
     return parity
 
 
-def _compare(speech_model: SpeechModel, exported: SpeechModel, check: Manifest, bound: float) -> Parity:
+def _chosen(check: Manifest, rate: int) -> list[Item]:
     rows = sorted({round(row * (len(check) - 1) / (_UTTERANCES - 1)) for row in range(_UTTERANCES)})
-    rate = speech_model.frontend.sampling_rate
-    items = [Item(utterance, len(load_audio(utterance, rate)) / rate) for utterance in check.select(rows)]
+    return [Item(utterance, len(load_audio(utterance, rate)) / rate) for utterance in check.select(rows)]
+
+
+def _compare_with_sherpa(speech_model: SpeechModel, directory: Path, items: list[Item], bound: float) -> Parity:
+    found = sherpa_texts(directory, (load_audio(item.utterance, speech_model.frontend.sampling_rate) for item in items))
+    answer = _answer_of(speech_model)
+    errors = total(word_errors([answer(one) for one in _logits(speech_model, items, 0.01)], found))
+    return Parity(len(items), errors.reference_length, errors.errors / max(1, errors.reference_length), bound)
+
+
+def _compare(speech_model: SpeechModel, exported: SpeechModel, items: list[Item], bound: float) -> Parity:
     if speech_model.tokens:
         errors = total(word_errors(_texts(speech_model, items, 0.01), _texts(exported, items, 16.0)))
         return Parity(len(items), errors.reference_length, errors.errors / max(1, errors.reference_length), bound)

@@ -32,6 +32,7 @@ _PUBLIC = {
     "read_config": "speechxfer.models.directory",
     "export_ctranslate2": "speechxfer.models.export",
     "export_onnx": "speechxfer.models.export",
+    "export_sherpa_onnx": "speechxfer.models.export",
     "extend_labels": "speechxfer.models.surgery",
     "extend_vocabulary": "speechxfer.models.surgery",
     "known_families": "speechxfer.models.families",
@@ -44,6 +45,7 @@ _PUBLIC = {
     "new_head": "speechxfer.models.save_load",
     "save_head": "speechxfer.models.lora",
     "set_trainable": "speechxfer.models.freeze",
+    "sherpa_texts": "speechxfer.models.sherpa_runtime",
     "suitable_batch_seconds": "speechxfer.models.compute",
     "with_random_weights": "speechxfer.models.save_load",
     "write_tensors": "speechxfer.models.tensor_file",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from speechxfer.models.encoder_head import EncoderHeadModel as EncoderHeadModel
     from speechxfer.models.export import export_ctranslate2 as export_ctranslate2
     from speechxfer.models.export import export_onnx as export_onnx
+    from speechxfer.models.export import export_sherpa_onnx as export_sherpa_onnx
     from speechxfer.models.families import Family as Family
     from speechxfer.models.families import known_families as known_families
     from speechxfer.models.features import FeatureBatch as FeatureBatch
@@ -86,6 +89,7 @@ if TYPE_CHECKING:
     from speechxfer.models.save_load import load_model as load_model
     from speechxfer.models.save_load import new_head as new_head
     from speechxfer.models.save_load import with_random_weights as with_random_weights
+    from speechxfer.models.sherpa_runtime import sherpa_texts as sherpa_texts
     from speechxfer.models.split import SplitModel as SplitModel
     from speechxfer.models.surgery import extend_labels as extend_labels
     from speechxfer.models.surgery import extend_vocabulary as extend_vocabulary

@@ -2,7 +2,8 @@
 
 For CTranslate2 that is a folder which others read too. For ONNX Runtime it is `model.onnx`, whose graph takes what the model's
 class in transformers takes, `input_values` `[batch, samples]` or `input_features` `[batch, mels, mel frames]`, and
-`attention_mask`, 1 on what is real; it gives `logits`. Batch and time are free, and no clip's logits depend on its company.
+`attention_mask`, 1 on what is real; it gives `logits`. Batch and time are free, and no clip's logits depend on its company. For
+sherpa-onnx the graph takes `samples` alone, all of them real.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from speechxfer.models.families import Family
 from speechxfer.models.padding import sees_padding
 from speechxfer.models.runtimes import ONNX_FILE
 from speechxfer.models.save_load import SpeechModel
+from speechxfer.models.sherpa_runtime import SHERPA_EPSILON, write_sherpa_tokens
 
 OPSET = 18
 _TRACED_SECONDS = 1.0
+_NORM_EPSILON = 1e-7  # of `Wav2Vec2FeatureExtractor`
 
 
 def export_onnx(speech_model: SpeechModel, directory: Path, precision: str = "fp32") -> None:
@@ -84,6 +87,38 @@ def export_ctranslate2(speech_model: SpeechModel, directory: Path, precision: st
     speech_model.save_beside_exported(directory, to="ctranslate2", precision=precision)
 
 
+def export_sherpa_onnx(speech_model: SpeechModel, directory: Path, precision: str = "fp32") -> None:
+    """Write `model.onnx` and `tokens.txt` for sherpa-onnx: `OfflineRecognizer.from_omnilingual_asr_ctc`.
+
+    Parameters
+    ----------
+    speech_model
+        A CTC model that takes the waveform, normalised.
+    directory
+        Exists, and is empty.
+    precision
+        `fp32`; or `int8`: the encoder's linear layers multiply 8-bit integers (the head does not).
+
+    Raises
+    ------
+    ModelError
+        If it is no such model or cannot be exported exactly, or int8 lacks the package `onnx`.
+    """
+    _refuse_what_is_not_exact(speech_model)
+    _check(precision)
+    if not speech_model.vocabulary or not speech_model.frontend.normalises_waveform:
+        what = f"a {speech_model.family.name} model of task {speech_model.task}"
+        hint = "sherpa-onnx gives no other model its input as it was trained on; take --to onnx"
+        raise ModelError(f"--to sherpa-onnx is for CTC models that take a normalised waveform, and this is {what}: {hint}")
+    file = directory / ONNX_FILE
+    samples = torch.randn(1, round(_TRACED_SECONDS * speech_model.frontend.sampling_rate))
+    axes = {"samples": {0: "batch", 1: "time"}, "logits": {0: "batch", 1: "frames"}}
+    _trace(_TracedAlone(speech_model), {"samples": samples}, file, axes)
+    if precision == "int8":
+        _quantise_encoder(file, str(speech_model.model.base_model_prefix))
+    write_sherpa_tokens(speech_model.vocabulary, directory)
+
+
 def _check(precision: str) -> None:
     if precision not in QUANTISATION:
         raise ModelError(f"precision {precision!r}: expected {' or '.join(QUANTISATION)}")
@@ -117,6 +152,17 @@ class _Traced(nn.Module):
             return self.model(**native).logits
         with _group_norm_of_true_frames(self._stem[0], attention_mask.sum(dim=-1)):
             return self.model(**native).logits
+
+
+class _TracedAlone(_Traced):
+    """The model from one waveform, all of it real, to logits."""
+
+    def forward(self, samples: Tensor) -> Tensor:  # type: ignore[override]
+        # Of a recording of variance v, sherpa-onnx makes one of w = v / (v + e), where the model knows v / (v + f): quiet ones
+        # feel that. The root of (v + e) / (v + f) turns one into the other, and is that of 1 / (w + (1 - w) f / e).
+        variance = samples.square().mean(dim=-1, keepdim=True)
+        known = samples * torch.rsqrt(variance + (1 - variance) * (_NORM_EPSILON / SHERPA_EPSILON))
+        return super().forward(known, torch.ones_like(samples, dtype=torch.long))
 
 
 @contextmanager
@@ -162,16 +208,20 @@ def _write_graph(speech_model: SpeechModel, file: Path) -> None:
     axes = {name: {0: "batch", time: "time"}, "attention_mask": {0: "batch", 1: "time"}, "logits": {0: "batch"}}
     if speech_model.task == "ctc":
         axes["logits"][1] = "frames"
+    _trace(_Traced(speech_model), {name: inputs, "attention_mask": mask}, file, axes)
+
+
+def _trace(model: nn.Module, inputs: dict[str, Tensor], file: Path, axes: dict[str, dict[int, str]]) -> None:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is constant in a trace: tests run other sizes
         # Through torch.export the same graph takes three times as long, most of it for sizes behind seven convolutions.
         torch.onnx.export(
-            _Traced(speech_model).eval(),
-            (inputs, mask),
+            model.eval(),
+            tuple(inputs.values()),
             str(file),
             dynamo=False,
             opset_version=OPSET,
-            input_names=[name, "attention_mask"],
+            input_names=[*inputs],
             output_names=["logits"],
             dynamic_axes=axes,
         )

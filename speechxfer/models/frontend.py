@@ -73,6 +73,11 @@ class Frontend:
         """Give everything that shapes the inputs, as text."""
         return f"{self._extractor.to_json_string()}{self._family}{self.context}"
 
+    @property
+    def normalises_waveform(self) -> bool:
+        """Whether the inputs are the waveform itself, with mean 0 and variance 1."""
+        return self._family.inputs == "waveform" and bool(self._extractor.do_normalize)
+
     def num_inputs(self, num_samples: int) -> int:
         """Give the input positions (mel frames or samples) that this many samples become."""
         at_least = max(num_samples, self._family.min_samples)
