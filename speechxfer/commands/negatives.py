@@ -45,8 +45,8 @@ def add_negatives(
     Returns
     -------
     Manifest
-        The given rows, then in each set as many `unknown` ones as two commands have on average, and as many `silence` ones as one:
-        with more, commands themselves are taken for unknown.
+        The given rows, then in each set as many `unknown` ones as two commands have on average, and as many `silence` ones as
+        one: with more, commands themselves are taken for unknown.
 
     Raises
     ------

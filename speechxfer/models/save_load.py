@@ -290,7 +290,7 @@ def load_model(directory: str | Path, *, target_lang: str | None = None) -> Spee
     if spoken := Vocabulary.language_of(path):
         target_lang = target_lang or spoken
         weights = adapters_with_head(path, target_lang)
-        model_config.vocab_size = len(weights["lm_head.weight"])  # type: ignore[attr-defined]
+        model_config.vocab_size = len(weights["lm_head.weight"])
     elif target_lang != ours.get("target_lang"):
         raise ModelError(f"{path}: target_lang {target_lang!r}: it has one vocabulary, not one for each language")
     if _is_exported(config):

@@ -81,8 +81,12 @@ def prepare(recipe: Recipe) -> Prepared:
     sets, in_rows = sift_sets(read, recipe.task, normaliser_of(recipe.data))
     problems += in_rows
     augment, silence = recipe.augment, recipe.data.silence
-    sections = {"noise": augment.noise and augment.noise.manifest, "room": augment.room and augment.room.manifest}
-    sounds, in_sounds = _read_sounds(sections | {"silence": silence})
+    named = {
+        "noise": augment.noise and augment.noise.manifest,
+        "room": augment.room and augment.room.manifest,
+        "silence": silence,
+    }
+    sounds, in_sounds = _read_sounds(named)
     problems += in_sounds
     speech_model = None
     try:
