@@ -198,13 +198,13 @@ def _silent_stretches(recordings: Manifest, train: Manifest, seed: int) -> Manif
     return Manifest(drawn.columns | {"text": [""] * len(drawn)}, drawn.source, drawn.lines)
 
 
-def _read_sounds(specs: Mapping[str, str | None]) -> tuple[dict[str, Manifest], list[Problem]]:
-    """Read the manifests of what has neither text nor label, by name; none for what is not asked for."""
+def _read_sounds(specs: Mapping[str, str]) -> tuple[dict[str, Manifest], list[Problem]]:
+    """Read the manifests of what has neither text nor label, by name."""
     sounds: dict[str, Manifest] = {}
     problems: list[Problem] = []
     for name, spec in specs.items():
         try:
-            read, found = sift_sets({name: parse_manifest(spec)} if spec else {}, task=None)
+            read, found = sift_sets({name: parse_manifest(spec)}, task=None)
         except DataError as error:
             problems += error.problems
         else:
