@@ -80,13 +80,9 @@ def prepare(recipe: Recipe) -> Prepared:
     read, notes, problems = read_sets(recipe.data)
     sets, in_rows = sift_sets(read, recipe.task, normaliser_of(recipe.data))
     problems += in_rows
-    augment, silence = recipe.augment, recipe.data.silence
-    named = {
-        "noise": augment.noise and augment.noise.manifest,
-        "room": augment.room and augment.room.manifest,
-        "silence": silence,
-    }
-    sounds, in_sounds = _read_sounds(named)
+    sections = {"noise": recipe.augment.noise, "room": recipe.augment.room}
+    named = {name: section.manifest for name, section in sections.items() if section}
+    sounds, in_sounds = _read_sounds(named | ({"silence": recipe.data.silence} if recipe.data.silence else {}))
     problems += in_sounds
     speech_model = None
     try:
