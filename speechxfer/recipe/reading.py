@@ -15,7 +15,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from speechxfer.errors import RecipeError
-from speechxfer.recipe.sections import NOT_GIVEN, Recipe
+from speechxfer.recipe.sections import Recipe
+from speechxfer.recipe.values import NOT_GIVEN
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -1,45 +1,34 @@
-"""What a recipe may say: its sections, keys, types and defaults.
+"""What a recipe may say: its sections, keys, types, units and defaults.
 
 Only the form is checked here; whether values fit model and data is checked by the room that uses them, before anything runs.
+The documentation's page of keys is made from this file: each key stands in its section's docstring, and a number has its unit in
+the schema.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-_TRAINS = r"^(head|decoder|encoder|adapter|all|(top|lora):[1-9]\d*)$"
+from speechxfer.recipe.augmentation import AugmentSection
+from speechxfer.recipe.values import (
+    Epochs,
+    Positive,
+    Probability,
+    Seconds,
+    Section,
+    ShareBelowOne,
+    Trains,
+    as_list,
+    known_normaliser,
+    unit,
+)
+
 _SYMBOLS = r"^(characters|bpe:[1-9]\d*)$"
-NOT_GIVEN = ("", "null", "~", None)
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _always(value: Any) -> Any:
-    return {"range": value, "probability": 1.0} if isinstance(value, list | tuple) else value
-
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Normaliser = Literal[
-    "basic", "english", "none", "basic:ar", "basic:de", "basic:en", "basic:es", "basic:fr", "basic:it", "basic:nl", "basic:pl",
-    "basic:pt", "basic:ro", "basic:ru", "basic:tr", "basic:uk", "whisper-basic", "whisper-english",
-]  # fmt: skip
-_PHONEMES = re.compile(r"phonemes:[a-z][a-z0-9-]+")
-Codec = Literal["opus", "amr", "gsm", "mp3"]
-
-
-def known_normaliser(name: str) -> str:
-    """Refuse a name that no normaliser has, with a ValueError."""
-    if name not in get_args(Normaliser) and not _PHONEMES.fullmatch(name):
-        raise ValueError(f"expected {', '.join(get_args(Normaliser))} or phonemes:LANGUAGE, such as phonemes:en-us")
-    return name
 
 
 def _usable_rule(rule: tuple[str, str]) -> tuple[str, str]:
@@ -50,35 +39,29 @@ def _usable_rule(rule: tuple[str, str]) -> tuple[str, str]:
     return rule
 
 
-Trains = Annotated[str, Field(pattern=_TRAINS)]
-"""What trains: `head` or `decoder`, with it `top:N` (the last N encoder layers), `encoder` (all above the convolutional stem) or
-`all`; or `lora:R`; or `adapter` (the language adapters of MMS)."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_default(cls, values: Any) -> Any:
-        """Treat `key:` and `key: null` as not given; the YAML loader hands over text only."""
-        if isinstance(values, Mapping):
-            return {key: value for key, value in values.items() if value not in NOT_GIVEN}
-        return values
-
-
-class ModelSection(_Section):
+class ModelSection(Section):
     """The pretrained model, what of it trains, and its head.
 
     Attributes
     ----------
+    path
+        A directory of transformers' format, a run, or `tiny`, which comes with the package.
+    train
+        What trains: `head` or `decoder`; `top:N` (the last N encoder layers as well), `encoder` (all above the stem) or
+        `all`; `lora:R` (adapters of rank R in every layer); `adapter` (the language adapters of MMS).
     vocabulary
         Symbols, or labels, of a model with a head: `new` puts a new head on, for what is in the training set; `extend` keeps the
         head of a fine-tuned model and adds what it lacks; `keep` leaves it as it is.
     symbols
         Of a new head for text: `characters` of the training texts, or `bpe:N`, up to N symbols that are pieces of words.
-    head, head_hidden_size, head_dropout, weighted_layer_sum
-        Of a new head.
+    head
+        Of a new head: one linear layer, or two layers of BLSTM below it (task ctc).
+    head_hidden_size
+        Of each direction of a BLSTM head.
+    head_dropout
+        In a new head.
+    weighted_layer_sum
+        A new head for labels reads a learned mixture of all layers, not the last alone.
     decoder
         Of a model that has one (task seq2seq): `frozen` lets only its encoder train.
     target_lang
@@ -93,12 +76,12 @@ class ModelSection(_Section):
     vocabulary: Literal["new", "extend", "keep"] = "new"
     symbols: Annotated[str, Field(pattern=_SYMBOLS)] = "characters"
     head: Literal["linear", "blstm"] = "linear"
-    head_hidden_size: Annotated[int, Field(ge=1)] = 320
+    head_hidden_size: Annotated[int, Field(ge=1, json_schema_extra=unit("cells"))] = 320
     head_dropout: Probability = 0.0
     weighted_layer_sum: bool = False
 
 
-class WhisperSection(_Section):
+class WhisperSection(Section):
     """What is peculiar to Whisper.
 
     Attributes
@@ -117,17 +100,38 @@ class WhisperSection(_Section):
     context: Literal["adaptive", "stock"] = "adaptive"
     language: str | None = None
     timed_share: Probability = 0.0
-    new_terms: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    new_terms: Annotated[list[str], BeforeValidator(as_list)] = Field(default_factory=list)
 
 
-class DataSection(_Section):
-    """Which rows are trained on, chosen by and tested on; `mix` is further speech to train on, `guard` must not get worse.
+class DataSection(Section):
+    """Which rows are trained on, chosen by and tested on: each a manifest, such as `manifest.csv` or `manifest.csv[split=train]`.
 
     Attributes
     ----------
+    train
+        What is learned from.
+    mix
+        Further speech to train on, `training.mix_share` of each epoch.
     silence
         Recordings in which nobody speaks, such as noise and hold music: where texts are learned, stretches of them, a tenth as
         many as there are training utterances, are trained on as such.
+    dev
+        What the best epoch is chosen by. Without it, and with no `split` column, whole speakers or calls of `train` are held out.
+    test
+        What the report measures; held out as `dev` is.
+    guard
+        Speech that must not get worse (section `guard`).
+    terms
+        A file of words, one a line, whose recall is reported.
+    groups
+        Columns to report by, `true` for each value, numbers for bands of a number: `{gender: true, age: [16]}`.
+    on_bad_row
+        `error` refuses the run with all that is wrong; `skip` goes on without such rows and says which they were.
+    split_by
+        What is held out whole where there is no split; by default speakers, calls, or single utterances, the first that is known.
+    normaliser
+        How texts are written before they are learned or compared: `none`, `basic`, `basic:LANGUAGE` (numbers as words),
+        `english`, `whisper-basic`, `whisper-english` or `phonemes:LANGUAGE`.
     rules
         `[regular expression, replacement]` each: they rewrite texts, and answers that are compared with them, before the
         normaliser, one after the other.
@@ -138,162 +142,168 @@ class DataSection(_Section):
     silence: str | None = None
     dev: str | None = None
     test: str | None = None
-    guard: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
-    terms: str | None = None  # a file of words whose recall is reported
-    groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(_as_list)]] | None = None
+    guard: Annotated[list[str], BeforeValidator(as_list)] = Field(default_factory=list)
+    terms: str | None = None
+    groups: Mapping[str, bool | Annotated[list[float], Field(min_length=1), BeforeValidator(as_list)]] | None = None
     on_bad_row: Literal["error", "skip"] = "error"
     split_by: Literal["speaker", "call", "id"] | None = None
     normaliser: Annotated[str, AfterValidator(known_normaliser)] = "basic"
     rules: list[Annotated[tuple[str, str], AfterValidator(_usable_rule)]] = Field(default_factory=list)
 
 
-class StoreSection(_Section):
-    """Where and how exactly frozen features are kept: in memory, or for later stages and runs in a directory."""
+class StoreSection(Section):
+    """Where and how exactly frozen features are kept: in memory, or for later stages and runs in a directory.
+
+    Attributes
+    ----------
+    enabled
+        Whether they are kept at all.
+    directory
+        Where they are kept for later runs; without it, in memory.
+    max_gb
+        What does not fit is computed each time it is used.
+    dtype
+        The precision they are kept in.
+    """
 
     enabled: bool = True
     directory: str | None = None
-    max_gb: Positive = 8.0  # what does not fit is computed each time it is used
+    max_gb: Annotated[float, Field(gt=0, json_schema_extra=unit("GB"))] = 8.0
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
 
 
-class GainSection(_Section):
-    """Louder or softer by so many decibels."""
-
-    range: tuple[float, float]
-    probability: Probability = 0.5
-
-
-class NoiseSection(_Section):
-    """Additive noise from recordings listed in a manifest, at a random signal-to-noise ratio."""
-
-    manifest: str
-    probability: Probability = 0.5
-    snr_db: tuple[float, float] = (5.0, 20.0)
-
-
-class RoomSection(_Section):
-    """The sound of rooms: impulse responses listed in a manifest."""
-
-    manifest: str
-    probability: Probability = 0.5
-
-
-class PitchSection(_Section):
-    """Voices higher or lower by so many semitones; the length stays."""
-
-    semitones: tuple[float, float] = (-2.0, 2.0)
-    probability: Probability = 0.5
-
-
-class CodecSection(_Section):
-    """Encoded and decoded again by one of these."""
-
-    names: Annotated[list[Codec], Field(min_length=1), BeforeValidator(_as_list)] = ["opus", "amr", "gsm", "mp3"]
-    probability: Probability = 0.5
-
-
-class TelephoneSection(_Section):
-    """Heard over the telephone: 300 to 3,400 Hz, G.711 of one of the laws, packets of 20 ms of which this share is lost."""
-
-    laws: Annotated[list[Literal["mu", "a"]], Field(min_length=1), BeforeValidator(_as_list)] = ["mu", "a"]
-    packet_loss: tuple[Probability, Probability] = (0.0, 0.02)
-    probability: Probability = 0.5
-
-
-class AugmentSection(_Section):
-    """Changes to the training audio (once per view) and to its features (each time they are used).
+class StageSection(Section):
+    """One stage of training; what is not given here comes from `model.train` and `training`.
 
     Attributes
     ----------
-    gain_db
-        Two numbers alone are a range that is always drawn from.
+    train
+        As `model.train`.
+    epochs, head_learning_rate, encoder_learning_rate, mix_share
+        As in `training`.
     """
 
-    views: Annotated[int, Field(ge=1)] = 1
-    speed: Annotated[list[Annotated[float, Field(gt=0.5, lt=2)]], BeforeValidator(_as_list)] = Field(
-        default_factory=lambda: [1.0], min_length=1
-    )
-    gain_db: Annotated[GainSection, BeforeValidator(_always)] | None = None
-    pitch: PitchSection | None = None
-    room: RoomSection | None = None
-    noise: NoiseSection | None = None
-    codec: CodecSection | None = None
-    telephone: TelephoneSection | None = None
-    time_masks_per_second: Annotated[float, Field(ge=0)] = 0.0
-    time_mask_seconds: Positive = 0.4
-    feature_masks: Annotated[int, Field(ge=0)] = 0
-    feature_mask_width: Annotated[int, Field(ge=1)] = 32
-
-    @property
-    def masks(self) -> bool:
-        """Whether features are masked."""
-        return bool(self.time_masks_per_second or self.feature_masks)
-
-
-class StageSection(_Section):
-    """One stage of training; what is not given here comes from `model.train` and `training`."""
-
     train: Trains | None = None
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    epochs: Epochs | None = None
     head_learning_rate: Positive | None = None
     encoder_learning_rate: Positive | None = None
-    mix_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    mix_share: ShareBelowOne | None = None
 
 
-class TrainingSection(_Section):
-    """Length, rates and batches of the training."""
-
-    epochs: Annotated[int, Field(ge=1)] = 20
-    stages: list[StageSection] = Field(default_factory=list)
-    batch_seconds: Positive = 64.0
-    accumulation: Annotated[int, Field(ge=1)] = 1
-    head_learning_rate: Positive = 1e-3
-    encoder_learning_rate: Positive = 5e-5
-    mix_share: Annotated[float, Field(ge=0, lt=1)] = 0.5  # of an epoch's utterances, where there is `data.mix`
-    warmup_share: Probability = 0.1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    l2_sp: Annotated[float, Field(ge=0)] = 0.0  # pulls the encoder back to where the stage began, so that it forgets less
-    max_grad_norm: Positive = 1.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    patience: Annotated[int, Field(ge=1)] | None = None
-    checkpoint_minutes: Positive = 10.0  # a checkpoint is also written after each epoch
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: str = "auto"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  # what every random generator takes
-    trackers: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
-
-
-class ProofSection(_Section):
-    """What the result is compared with: the same recipe from random weights, or on shares of the data, in per cent."""
-
-    control: Literal["none", "scratch"] = "none"
-    learning_curve: Annotated[list[Annotated[int, Field(ge=1, le=100)]], BeforeValidator(_as_list)] = Field(default_factory=list)
-
-
-class GuardSection(_Section):
-    """What `data.guard` may lose, as a share (0.01 is one point), and what happens then.
+class TrainingSection(Section):
+    """Length, rates and batches of the training.
 
     Attributes
     ----------
+    epochs
+        At most so many times through the training set; the weights of the best one on dev are kept.
+    stages
+        Several settings in turn, such as the head alone first; each with the keys below.
+    batch_seconds
+        Audio in one batch, padding included.
+    accumulation
+        Batches in one step of the optimiser, per process.
+    head_learning_rate
+        Of what is new: the head; of a decoder, too.
+    encoder_learning_rate
+        Of the encoder.
+    mix_share
+        Of an epoch's utterances, those that come from `data.mix`, where there is one.
+    warmup_share
+        Of the steps, those in which the rates rise to what is given; afterwards they fall.
+    weight_decay
+        Of AdamW.
+    l2_sp
+        Pulls what is pretrained back to where the stage began, so that it forgets less.
+    max_grad_norm
+        Longer gradients are scaled down to this.
+    label_smoothing
+        Share of the target given to all other labels or tokens (tasks classification and seq2seq).
+    average_decay
+        Of an exponential moving average of the weights, which is what is scored and saved; 0 is none.
+    patience
+        Stop after so many without a better dev score; by default never.
+    checkpoint_minutes
+        How often a checkpoint is written within an epoch; one is also written after each.
+    precision
+        Of the computation; `auto` is `bf16` where the device is made for it.
+    device
+        `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+    seed
+        What every random generator takes.
+    trackers
+        Names that accelerate knows, such as `tensorboard`, to write losses to.
+    """
+
+    epochs: Epochs = 20
+    stages: list[StageSection] = Field(default_factory=list)
+    batch_seconds: Seconds = 64.0
+    accumulation: Annotated[int, Field(ge=1, json_schema_extra=unit("batches"))] = 1
+    head_learning_rate: Positive = 1e-3
+    encoder_learning_rate: Positive = 5e-5
+    mix_share: ShareBelowOne = 0.5
+    warmup_share: Probability = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    l2_sp: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Positive = 1.0
+    label_smoothing: ShareBelowOne = 0.0
+    average_decay: ShareBelowOne = 0.0
+    patience: Epochs | None = None
+    checkpoint_minutes: Annotated[float, Field(gt=0, json_schema_extra=unit("min"))] = 10.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    trackers: Annotated[list[str], BeforeValidator(as_list)] = Field(default_factory=list)
+
+
+class ProofSection(Section):
+    """What the result is compared with.
+
+    Attributes
+    ----------
+    control
+        `scratch` runs the same recipe from random weights as well.
+    learning_curve
+        Shares of the training data to train on as well.
+    """
+
+    control: Literal["none", "scratch"] = "none"
+    learning_curve: Annotated[
+        list[Annotated[int, Field(ge=1, le=100, json_schema_extra=unit("per cent"))]], BeforeValidator(as_list)
+    ] = Field(default_factory=list)
+
+
+class GuardSection(Section):
+    """What `data.guard` may lose, and what happens then.
+
+    Attributes
+    ----------
+    max_regression
+        The most that WER or the share of wrong labels may rise; 0.01 is one point.
     undecided
         Where speakers are too few to tell: `warn`, or `stop`, which treats it as broken.
     remedy
         `auto` looks for a mixture of the weights before and after that is intact.
     """
 
-    max_regression: Positive = 0.01
+    max_regression: Annotated[float, Field(gt=0, json_schema_extra=unit("share"))] = 0.01
     undecided: Literal["warn", "stop"] = "warn"
     remedy: Literal["none", "auto"] = "none"
 
 
-class ReportSection(_Section):
-    """What `report.html` holds; `audio` puts the sound of the worst utterances into it."""
+class ReportSection(Section):
+    """What `report.html` holds.
+
+    Attributes
+    ----------
+    audio
+        Whether the sound of the worst utterances is put into it.
+    """
 
     audio: bool = True
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A run is a function of recipe, data and seed.
 
     Attributes
