@@ -3,7 +3,7 @@ BIN := .venv/bin
 # Touched only after a complete installation, so that an interrupted one is done again.
 STAMP := .venv/.installed
 
-.PHONY: setup demo lint test
+.PHONY: setup demo docs lint test
 
 setup: $(STAMP)
 
@@ -14,6 +14,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/speechxfer demo
+
+# Opens without a server: build/site/index.html. The variable hushes an advertisement.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: setup
 	$(BIN)/ruff check .
