@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from speechxfer.recipe import Recipe
 
-_HEADER = "| key | type | unit | default | |\n|---|---|---|---|---|"
+_HEADER = "| key | type | unit | default | meaning |\n|---|---|---|---|---|"
 _INTRODUCTION = """# Keys of a recipe
 
 A recipe is a YAML file such as those in `configs/`; on the command line `section.key=value` sets a key; the last one given wins.

@@ -28,6 +28,7 @@ from speechxfer.cli import main
 from speechxfer.cli.app import app
 from speechxfer.data import load_audio
 from speechxfer.recipe import Recipe
+from tests.browser import CHROMIUM, chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -37,9 +38,30 @@ FACES = ["speechxfer", *(f"speechxfer.{init.parent.name}" for init in sorted((RO
 FACES.remove("speechxfer.cli")  # has a door, `main`, and is no room to import from
 README_LINES = {line for _, body in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")) for line in body.splitlines()}
 PLAIN_NUMBERS = {"learning_rate", "weight_decay", "l2_sp", "max_grad_norm", "seed"}
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Widths come out in the title, where `--dump-dom` shows them.
-MEASURE = "<script>onload = () => document.title = document.documentElement.scrollWidth + ' ' + innerWidth</script>"
+# Of the texts of a page, by their first words: contrast with what lies behind them, by WCAG's formula.
+CONTRASTS = """
+(() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const over = (colour, below) => {
+    canvas.fillStyle = `rgb(${below})`; canvas.fillRect(0, 0, 1, 1);
+    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const behind = (one) => one ? over(getComputedStyle(one).backgroundColor, behind(one.parentElement)) : [255, 255, 255];
+  const light = (colour) => colour.map((part) => part / 255)
+    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, number) => sum + part * [0.2126, 0.7152, 0.0722][number], 0);
+  const found = {};
+  for (const one of document.querySelectorAll("article *, nav *, .md-header *")) {
+    const text = [...one.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()).join(" ").trim();
+    if (!text || !one.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    const ground = behind(one);
+    const [high, low] = [light(over(getComputedStyle(one).color, ground)), light(ground)].sort((a, b) => b - a);
+    found[text.slice(0, 40)] = (high + 0.05) / (low + 0.05);
+  }
+  return found;
+})()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -155,26 +177,55 @@ def test_every_result_is_shown(site):
     assert headings and [heading for heading in headings if heading not in page] == []
 
 
-def chromium(*arguments):
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=5000", "--dump-dom")
-    return subprocess.run([CHROMIUM, *options, *arguments], capture_output=True, text=True, timeout=120, check=True).stdout
+@pytest.fixture(scope="module")
+def browser(site, tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with chromium(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+        assert all(url.startswith(("file:", "data:", "blob:")) for url in one.requests) and one.requests
+        assert one.complaints == []
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("width", [1280, 500])  # Chromium makes no narrower window
-def test_nothing_sticks_out(site, width):
-    page = site / "reference/recipe.html"
-    measured = page.with_name(f"measured{width}.html")
-    measured.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
-    dom = chromium(f"--window-size={width},1200", measured.as_uri())
-    needed, given = map(int, dom.split("<title>")[1].split("</title>")[0].split())
-    assert needed <= given == width
+def visit(browser, page: Path) -> None:
+    browser("Page.navigate", url=page.as_uri())
+    browser.wait(f"document.readyState === 'complete' && location.href === {page.as_uri()!r}")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-def test_search_finds_without_a_server(site):
-    dom = chromium(f"{(site / 'index.html').as_uri()}?q=max_regression")
-    assert re.search(r'search-result__item"><a href="file:[^"]*reference/recipe.html', dom)
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("page", ["tutorial", "reference/recipe"])
+def test_nothing_sticks_out(site, browser, page, width):
+    browser("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
+    visit(browser, site / f"{page}.html")
+    assert browser.js("innerWidth") == width
+    assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["default", "slate"])
+def test_text_can_be_read(site, browser, scheme):
+    visit(browser, site / "tutorial.html")
+    browser.js(f"document.querySelector('[name=__palette][data-md-color-scheme={scheme}]').click()")
+    browser.wait(f"document.body.dataset.mdColorScheme === {scheme!r}")
+    ratios = browser.js(CONTRASTS)
+    assert len(ratios) > 20
+    assert {text: ratio for text, ratio in ratios.items() if ratio < 4.5} == {}, "WCAG 2, level AA"
+
+
+def test_search_needs_neither_server_nor_mouse(site, browser):
+    browser("Emulation.clearDeviceMetricsOverride")
+    visit(browser, site / "tutorial.html")
+    browser.key("Tab", 9)
+    assert browser.js("document.activeElement.matches('.md-skip')")
+    browser.key("/", 191, "/")
+    browser.wait("document.activeElement.name === 'query'")
+    browser.wait("document.querySelector('.md-search-result__meta').innerText.startsWith('Type to start')")
+    for letter in "max_regression":
+        browser.key(letter, ord(letter.upper()), letter)
+    browser.wait("document.querySelector('a.md-search-result__link[href*=max_regression]') !== null")
+    browser.key("ArrowDown", 40)
+    browser.wait("document.activeElement.matches('.md-search-result__link')")
+    browser.key("Enter", 13, "\r")
+    browser.wait("!location.href.includes('tutorial.html')")
 
 
 def templates() -> set[str]:
