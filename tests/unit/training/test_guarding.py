@@ -71,6 +71,13 @@ def test_a_run_that_forgets_is_refused_and_saved_as_a_candidate(recipe, tmp_path
     assert any(event.get("text", "").startswith("guard: broken: ") for event in notes)
 
 
+def test_who_scripts_a_run_is_told_by_its_exit_code(recipe, tmp_path, speechxfer):
+    (tmp_path / "recipe.yaml").write_text(recipe(epochs=30).to_yaml())
+    code, _, said = speechxfer("finetune", tmp_path / "recipe.yaml", "--out", tmp_path / "run")
+    assert code == 1 and "the guard refuses this model" in said
+    assert (tmp_path / "run/candidate").is_dir() and not (tmp_path / "run/model").exists()
+
+
 def test_a_run_that_forgets_nothing_passes(recipe, tmp_path):
     report = finetune(recipe(train="old", epochs=1, guard={"max_regression": 0.2}), tmp_path / "run")
     assert report["guard"]["outcome"] == "accepted" and (tmp_path / "run/model/config.json").is_file()
