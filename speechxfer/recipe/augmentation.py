@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
 from speechxfer.recipe.values import Decibels, Probability, Seconds, Section, as_list, unit
 
 Codec = Literal["opus", "amr", "gsm", "mp3"]
+Law = Literal["mu", "a"]
 
 
 def _always(value: Any) -> Any:
@@ -90,7 +91,7 @@ class CodecSection(Section):
     """
 
     names: Annotated[list[Codec], Field(min_length=1), BeforeValidator(as_list)] = Field(
-        default_factory=lambda: ["opus", "amr", "gsm", "mp3"]
+        default_factory=lambda: list(get_args(Codec))
     )
     probability: Probability = 0.5
 
@@ -108,9 +109,7 @@ class TelephoneSection(Section):
         That a view is changed so.
     """
 
-    laws: Annotated[list[Literal["mu", "a"]], Field(min_length=1), BeforeValidator(as_list)] = Field(
-        default_factory=lambda: ["mu", "a"]
-    )
+    laws: Annotated[list[Law], Field(min_length=1), BeforeValidator(as_list)] = Field(default_factory=lambda: list(get_args(Law)))
     packet_loss: tuple[Probability, Probability] = (0.0, 0.02)
     probability: Probability = 0.5
 
