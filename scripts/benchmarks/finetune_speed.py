@@ -283,23 +283,21 @@ def time_trainer(
         for layer in model.wav2vec2.encoder.layers[-int(row.train.partition(":")[2]) :]:
             layer.requires_grad_(True)
     times = EpochTimes()
-    arguments = {"per_device_train_batch_size": BATCH_SIZE, "num_train_epochs": epochs} | options
+    train_peer(model, clips, pad, times, folder, num_train_epochs=epochs, use_cpu=device.type == "cpu", **options)
+    return Times(times.seconds[0], float(np.mean(times.seconds[1:] or times.seconds)))
+
+
+def train_peer(model: Any, clips: Dataset[Any], collator: Any, times: EpochTimes, folder: Path, **options: Any) -> None:
+    """Let the Trainer train a model, without saving or reporting anything, in its defaults but for these options."""
+    arguments = {"per_device_train_batch_size": BATCH_SIZE, "save_strategy": "no", "report_to": [], "disable_tqdm": True}
     Trainer(
         model,
-        TrainingArguments(
-            output_dir=str(folder / "trainer"),
-            report_to=[],
-            save_strategy="no",
-            disable_tqdm=True,
-            use_cpu=device.type == "cpu",
-            **arguments,
-        ),
-        data_collator=pad,
+        TrainingArguments(output_dir=str(folder / "trainer"), **(arguments | options)),
+        data_collator=collator,
         processing_class=Wav2Vec2FeatureExtractor(),  # says in which column lengths are to be looked for
         train_dataset=clips,
         callbacks=[times],
     ).train()
-    return Times(times.seconds[0], float(np.mean(times.seconds[1:] or times.seconds)))
 
 
 def fastest_options(

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from finetune_speed import BATCH_SIZE, RATE, EpochTimes, Row, Times, subset, time_ours
+from finetune_speed import BATCH_SIZE, RATE, EpochTimes, Row, Times, subset, time_ours, train_peer
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainingArguments, WhisperFeatureExtractor, WhisperForAudioClassification
+from transformers import WhisperFeatureExtractor, WhisperForAudioClassification
 
 from speechxfer import read_manifest
 from speechxfer.data import Manifest, load_audio
@@ -113,22 +113,7 @@ def time_trainer(model: Path, clips: Spectrograms, labels: int, folder: Path, *,
     peer = WhisperForAudioClassification.from_pretrained(model, num_labels=labels, dtype=torch.float32)
     peer.freeze_encoder()
     times = EpochTimes()
-    Trainer(
-        peer,
-        TrainingArguments(
-            output_dir=str(folder / "trainer"),
-            report_to=[],
-            save_strategy="no",
-            disable_tqdm=True,
-            use_cpu=True,
-            bf16=bf16,
-            per_device_train_batch_size=BATCH_SIZE,
-            num_train_epochs=2,
-        ),
-        data_collator=stack,
-        train_dataset=clips,
-        callbacks=[times],
-    ).train()
+    train_peer(peer, clips, stack, times, folder, num_train_epochs=2, use_cpu=True, bf16=bf16)
     return Times(*times.seconds)
 
 

@@ -15,14 +15,13 @@ import json
 import os
 import sys
 import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import torch
-from finetune_speed import BATCH_SIZE, RATE, Clips, EpochTimes, pad, seconds_of
-from transformers import Trainer, TrainingArguments, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+from finetune_speed import BATCH_SIZE, RATE, Clips, EpochTimes, pad, seconds_of, train_peer
+from transformers import Wav2Vec2ForCTC
 
 import speechxfer
 from speechxfer import finetune, load_model, read_manifest, read_recipe
@@ -95,9 +94,8 @@ def overhead(train: Manifest, path: Path, folder: Path) -> dict[str, Any]:
 def time_to_score(train: Manifest, dev: Manifest, folder: Path) -> dict[str, Any]:
     """Give the time that either side trains until dev is where the Trainer has it at its end."""
     peer_seconds, peer_cers = peer_runs(train, dev, folder)
-    begin = time.perf_counter()
     ours = our_epochs(train, dev, folder)
-    print(f"Trainer {peer_seconds} s, CER {peer_cers}; ours {ours}, with scoring {time.perf_counter() - begin:.1f} s", flush=True)
+    print(f"Trainer {peer_seconds} s, CER {peer_cers}; ours {ours}", flush=True)
     spent = list(itertools.accumulate(seconds for seconds, _ in ours))
     there = [seconds for seconds, (_, cer) in zip(spent, ours, strict=True) if cer <= peer_cers[-1]]
     return {
@@ -145,25 +143,9 @@ def peer_runs(train: Manifest, dev: Manifest, folder: Path) -> tuple[list[float]
     model.lm_head.reset_parameters()
     model.freeze_base_model()
     scores = Scores()
-    Trainer(
-        model,
-        TrainingArguments(
-            output_dir=str(folder / "trainer"),
-            report_to=[],
-            save_strategy="no",
-            disable_tqdm=True,
-            use_cpu=True,
-            bf16=choose_precision("auto", choose_device("cpu")) == "bf16",
-            learning_rate=LEARNING_RATE,
-            per_device_train_batch_size=BATCH_SIZE,
-            num_train_epochs=PEER_EPOCHS,
-            train_sampling_strategy="group_by_length",
-        ),
-        data_collator=pad,
-        processing_class=Wav2Vec2FeatureExtractor(),
-        train_dataset=clips,
-        callbacks=[scores],
-    ).train()
+    options = {"learning_rate": LEARNING_RATE, "num_train_epochs": PEER_EPOCHS, "train_sampling_strategy": "group_by_length"}
+    has_bf16 = choose_precision("auto", choose_device("cpu")) == "bf16"
+    train_peer(model, clips, pad, scores, folder, use_cpu=True, bf16=has_bf16, **options)
     return scores.seconds, cers
 
 
