@@ -1,11 +1,12 @@
 """What Ray costs and what it bears: the same engine with it and without, markers at speed, and deaths at random moments.
 
-    python scripts/benchmarks/distributed.py [--part overhead|schedule|faults] [--quick]
+    python scripts/benchmarks/distributed.py [--part overhead|schedule|faults|memory] [--quick]
 
 Overhead: half an hour of calls, transcribed by the embedded model on all cores, by `Transcriber` and by a local cluster with one
 worker, in turns; the time until the worker is ready is printed apart. Schedule: inputs through an engine that does nothing, with
 done-markers. Faults: on three nodes a worker, a node or the driver is killed at a random moment, the work is begun again, and the
-result compared with that of a single machine. The last line is one JSON object; the exit code is 1 if a bar is missed.
+result compared with that of a single machine. Memory: the most that driver and worker take for an hour of audio and for ten. The
+last line is one JSON object; the exit code is 1 if a bar is missed.
 """
 
 import argparse
@@ -18,8 +19,10 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ from speechxfer.transcription import Recording, find_recordings, render
 
 CALL = Path(str(files("speechxfer"))) / "assets" / "demo" / "call.flac"
 OVERHEAD_PERCENT, SCHEDULED_PER_SECOND = 10.0, 1000.0
+GROWTH_PERCENT, GROWTH_MB = 10.0, 100.0
 KILLS = ("worker", "node", "driver")
 
 
@@ -124,6 +128,47 @@ def faults(seeds: int, work: Path) -> dict[str, float]:
     return {"fault_runs": seeds, "lost": lost, "duplicated": duplicated, "different": different}
 
 
+def memory(calls: int, work: Path) -> dict[str, float]:
+    """Transcribe so many calls, and ten times as many, and see what the processes took at most."""
+    for number in range(10 * calls):
+        (work / f"{number:04}.flac").symlink_to(CALL)
+    recordings = find_recordings([str(work)])
+    engine = functools.partial(Transcriber, "tiny")
+    few, many = (
+        apart(with_peaks, recordings[:count], str(work.parent / f"out-{count}"), engine) for count in (calls, 10 * calls)
+    )
+    print(f"{calls} calls: {few}; {10 * calls}: {many}", flush=True)
+    within = all(
+        many[who] - few[who] <= max(GROWTH_MB, few[who] * GROWTH_PERCENT / 100) for who in ("driver_rss_mb", "worker_rss_mb")
+    )
+    growth = {f"{who}_growth_mb": round(many[f"{who}_rss_mb"] - few[f"{who}_rss_mb"], 1) for who in ("driver", "worker")}
+    return {**growth, "audio_hours": many["hours"], "memory_flat": int(within)}
+
+
+def with_peaks(recordings: list[Recording], out: str, engine: Callable[[], Any]) -> dict[str, float]:
+    """Transcribe with a local cluster, while the memory of this process and of the worker is watched."""
+    import psutil
+
+    peaks, done = {"driver_rss_mb": 0.0, "worker_rss_mb": 0.0}, threading.Event()
+
+    def watch() -> None:
+        own = psutil.Process()
+        while not done.wait(0.5):
+            with suppress(psutil.NoSuchProcess):
+                workers = [one for one in own.children(recursive=True) if any("MapWorker" in word for word in one.cmdline())]
+                for who, processes in (("driver_rss_mb", [own]), ("worker_rss_mb", workers)):
+                    peaks[who] = max([peaks[who], *(one.memory_info().rss / 2**20 for one in processes)])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        summary = transcribe_archive(recordings, out, engine, output_format="jsonl", workers=1, batch_size=8)
+    finally:
+        done.set()
+        watcher.join()
+    return {**{who: round(value, 1) for who, value in peaks.items()}, "hours": summary.audio_hours, "seconds": summary.seconds}
+
+
 def drive(recordings: list[Recording], out: str, address: str) -> None:
     """Be a driver."""
     transcribe_archive(recordings, out, functools.partial(Slow, 0.05), cluster=address, batch_size=4)
@@ -154,17 +199,18 @@ def compared(recordings: list[Recording], out: Path) -> tuple[int, int, int]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("overhead", "schedule", "faults"))
-    parser.add_argument("--quick", action="store_true", help="4 minutes of calls once, 5,000 inputs, 3 deaths")
+    parser.add_argument("--part", choices=("overhead", "schedule", "faults", "memory"))
+    parser.add_argument("--quick", action="store_true", help="4 minutes of calls once, 5,000 inputs, 3 deaths, 4 and 40 minutes")
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # Ray's workers import the engines from here
-    calls, rounds, count, seeds = (2, 1, 5_000, 3) if arguments.quick else (16, 2, 100_000, 20)
+    calls, rounds, count, seeds, hour = (2, 1, 5_000, 3, 2) if arguments.quick else (16, 2, 100_000, 20, 31)
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
         parts = {
             "overhead": lambda work: overhead(calls, rounds, work),
             "schedule": lambda work: apart(schedule, count, work),
             "faults": lambda work: faults(seeds, work),
+            "memory": lambda work: memory(hour, work),
         }
         for name in [arguments.part] if arguments.part else parts:
             work = Path(directory) / name / "work"
@@ -180,6 +226,8 @@ def main() -> int:
     if "scheduled_per_second" in figures:
         speed = figures["scheduled_per_second"]
         bars["scheduled_per_second"] = [speed, SCHEDULED_PER_SECOND, speed >= SCHEDULED_PER_SECOND]
+    if "memory_flat" in figures:
+        bars["memory_flat"] = [figures["memory_flat"], 1, figures["memory_flat"] == 1]
     for name in ("lost", "duplicated", "different"):
         if name in figures:
             bars[name] = [figures[name], 0, figures[name] == 0]

@@ -1,12 +1,12 @@
 """Fine-tuning with the feature store against the `Trainer` of transformers: same model, data and batch size.
 
-    python scripts/benchmarks/finetune_speed.py --shared ../shared [--quick] [--rows NAME ...] [--device cuda --shape large]
+    python scripts/benchmarks/finetune_speed.py [--quick | --full] [--rows NAME ...] [--device cuda] [--shape large]
 
 The shape of wav2vec2-base, or of -large, with random weights. Rows: head-only classification (fsdd, 20 epochs, pooled), head-only
 CTC, the upper two layers, and everything above the convolutions (speechocean762, 10 epochs), each on a subset of 128 utterances.
-Some epochs are timed; a total is the first plus so many times the later ones. The Trainer runs as its example scripts use it
-(`freeze_feature_encoder`, or the base model frozen), in its defaults and in its best setting here: precision, length grouping and
-batch size, whichever is fastest.
+Some epochs are timed; a total is the first plus so many times the later ones, which `--full` checks by running them all. The
+Trainer runs as its example scripts use it (`freeze_feature_encoder`, or the base model frozen), in its defaults and in its best
+setting here: precision, length grouping and batch size, whichever is fastest.
 
 A ceiling says what no cache can beat: E epochs of the Trainer's best against one pass of the frozen part and E epochs of what
 trains, both timed alone on the same batches. The share of it that is reached is what this code is to be judged by. On a GPU also:
@@ -29,13 +29,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from peer_trainer import BATCH_SIZE, RATE, Clips, EpochTimes, pad, train_peer
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForCTC,
@@ -44,12 +41,10 @@ from transformers import (
 )
 
 from speechxfer import finetune, read_manifest, read_recipe
-from speechxfer.data import Manifest, Vocabulary, load_audio, normalise, plan_batches
+from speechxfer.data import Manifest, Vocabulary, normalise, plan_batches
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SplitModel, choose_device, choose_precision, collate, new_head, set_trainable
 
-RATE = 16_000
-BATCH_SIZE = 8  # the Trainer's default
 LATER_EPOCHS = 2
 SHAPES = {
     "base": {},
@@ -86,62 +81,23 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of the first epoch, and of one of those after it."""
+    """Seconds of each epoch that was run."""
 
-    first: float
-    later: float
+    epochs: Sequence[float]
+
+    @property
+    def first(self) -> float:
+        """Seconds of the first."""
+        return self.epochs[0]
+
+    @property
+    def later(self) -> float:
+        """Seconds of one after it, or of the only one."""
+        return float(np.mean(self.epochs[1 : 1 + LATER_EPOCHS] or self.epochs))
 
     def total(self, epochs: int) -> float:
-        """Give the seconds of so many epochs."""
+        """Compute the seconds of so many epochs."""
         return self.first + (epochs - 1) * self.later
-
-
-class Clips(Dataset[dict[str, Any]]):
-    """Samples, normalised alone, and targets, in memory."""
-
-    def __init__(self, manifest: Manifest, targets: Sequence[Any]) -> None:
-        extractor = Wav2Vec2FeatureExtractor()
-        self.items = []
-        for utterance, target in zip(manifest, targets, strict=True):
-            values = extractor(load_audio(utterance, RATE), sampling_rate=RATE)["input_values"][0]
-            self.items.append({"input_values": np.asarray(values, dtype=np.float32), "labels": target, "length": len(values)})
-
-    def __len__(self) -> int:
-        """Give the number of clips."""
-        return len(self.items)
-
-    def __getitem__(self, row: int) -> dict[str, Any]:
-        """Give one clip."""
-        return self.items[row]
-
-
-def pad(items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """Make a batch as the example scripts do."""
-    longest = max(len(item["input_values"]) for item in items)
-    values = np.zeros((len(items), longest), dtype=np.float32)
-    for row, item in enumerate(items):
-        values[row, : len(item["input_values"])] = item["input_values"]
-    if isinstance(items[0]["labels"], int):
-        return {"input_values": torch.from_numpy(values), "labels": torch.tensor([item["labels"] for item in items])}
-    labels = torch.full((len(items), max(len(item["labels"]) for item in items)), -100)
-    for row, item in enumerate(items):
-        labels[row, : len(item["labels"])] = torch.tensor(item["labels"])
-    return {"input_values": torch.from_numpy(values), "labels": labels}
-
-
-class EpochTimes(TrainerCallback):
-    """Notes when each epoch begins and ends."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-        """Start the clock."""
-        self._begin = time.perf_counter()
-
-    def on_epoch_end(self, *_: Any, **__: Any) -> None:
-        """Stop it."""
-        self.seconds.append(time.perf_counter() - self._begin)
 
 
 def main() -> None:
@@ -152,6 +108,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shape", choices=[*SHAPES], default="base")
     parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], default=[row.name for row in ROWS])
+    parser.add_argument("--full", action="store_true", help="run all epochs of both sides, to check the computed totals")
     parser.add_argument("--quick", action="store_true", help="8 utterances, and two rows")
     arguments = parser.parse_args()
     count = 8 if arguments.quick else arguments.utterances
@@ -164,7 +121,9 @@ def main() -> None:
         Wav2Vec2Model(Wav2Vec2Config(**SHAPES[arguments.shape])).save_pretrained(base)
         Wav2Vec2FeatureExtractor(return_attention_mask=arguments.shape == "large").save_pretrained(base)
         for row in ROWS[:2] if arguments.quick else [row for row in ROWS if row.name in arguments.rows]:
-            figures |= measure(row, base, subset(arguments.shared / "data", row.data, count, folder), folder, device)
+            manifest = subset(arguments.shared / "data", row.data, count, folder)
+            figures |= measure(row, base, manifest, folder, device, full=arguments.full)
+    figures["store_mb"] = max(value for name, value in figures.items() if name.endswith("store_mb"))
     figures["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     bars = judge(figures) if arguments.device == "cpu" and arguments.shape == "base" else {}
     print(json.dumps({"benchmark": "finetune_speed", "figures": figures, "bars": bars}))
@@ -184,21 +143,20 @@ def judge(figures: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def subset(data: Path, name: str, count: int, folder: Path) -> Path:
-    """Write a manifest of every n-th training clip, and a few for dev and test."""
+    """Write a manifest of every n-th training clip, one for dev and one for test."""
     read = read_manifest(f"{data / name / 'manifest.csv'}[split=train]")
     path = folder / f"{name}.csv"
-    step = max(1, len(read) // (count + 8))
+    step = max(1, len(read) // (count + 2))
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("audio", "text", "label", "split"))
-        for number in range(count + 8):
+        for number, split in enumerate(("train",) * count + ("dev", "test")):
             utterance = read[number * step]
-            split = "train" if number < count else "dev" if number % 2 else "test"
             table.writerow((utterance.audio, utterance.text or "", utterance.label or "", split))
     return path
 
 
-def measure(row: Row, base: Path, manifest: Path, folder: Path, device: torch.device) -> dict[str, Any]:
+def measure(row: Row, base: Path, manifest: Path, folder: Path, device: torch.device, *, full: bool) -> dict[str, Any]:
     """Time one row; gives its figures."""
     train = read_manifest(f"{manifest}[split=train]")
     texts = [normalise(text, "basic") for text in train.columns["text"]]
@@ -211,9 +169,10 @@ def measure(row: Row, base: Path, manifest: Path, folder: Path, device: torch.de
     seconds = [len(item["input_values"]) / RATE for item in clips.items]
     batch_seconds = BATCH_SIZE * float(np.mean(seconds))
 
-    ours, losses = time_ours(row, base, manifest, folder / row.name, batch_seconds, device, store=True)
+    epochs = {"epochs": row.epochs} if full else {}
+    ours, losses = time_ours(row, base, manifest, folder / row.name, batch_seconds, device, store=True, **epochs)
     _, uncached = time_ours(row, base, manifest, folder / f"{row.name}-uncached", batch_seconds, device, store=False)
-    default = time_trainer(row, base, clips, len(labels), len(vocabulary), {}, folder, device)
+    default = time_trainer(row, base, clips, len(labels), len(vocabulary), {}, folder, device, **epochs)
     best_options = fastest_options(row, base, clips, len(labels), len(vocabulary), folder, device)
     best = time_trainer(row, base, clips, len(labels), len(vocabulary), best_options, folder, device)
     frozen, suffix, peak_share = time_alone(row, base, train, targets, labels, vocabulary, seconds, batch_seconds, device)
@@ -224,11 +183,14 @@ def measure(row: Row, base: Path, manifest: Path, folder: Path, device: torch.de
         f"({best_options}); frozen part alone {frozen:.2f}, what trains {suffix:.3f}; ceiling {ceiling:.1f}",
         flush=True,
     )
-    equal = int(np.allclose(losses, uncached, rtol=1e-3))
+    equal = int(np.allclose(losses[: len(uncached)], uncached, rtol=1e-3))
     if not equal:
         print(f"losses with the store {losses}, without {uncached}")
     share = best_ratio / ceiling
     kept = {"losses_equal": equal, f"{row.name}_ceiling": round(ceiling, 1)}
+    kept[f"{row.name}_store_mb"] = max(stage["store_mb"] for stage in events(folder / row.name, "stage_end"))
+    if full:
+        kept[f"{row.name}_computed_to_measured"] = [round(one.total(row.epochs) / sum(one.epochs), 3) for one in (ours, default)]
     if peak_share is not None:
         kept |= {f"{row.name}_peak_share": round(peak_share, 3), f"{row.name}_seconds": [ours.first, ours.later, best.later]}
     if row.name == "encoder":
@@ -241,20 +203,36 @@ def measure(row: Row, base: Path, manifest: Path, folder: Path, device: torch.de
 
 
 def time_ours(
-    row: Row, base: Path, manifest: Path, out: Path, batch_seconds: float, device: torch.device, *, store: bool
+    row: Row,
+    base: Path,
+    manifest: Path,
+    out: Path,
+    batch_seconds: float,
+    device: torch.device,
+    *,
+    store: bool,
+    epochs: int = 1 + LATER_EPOCHS,
 ) -> tuple[Times, list[float]]:
-    """Fine-tune as a user does; gives times, and the loss of each epoch."""
+    """Fine-tune as a user does; gives times, and the loss of each epoch.
+
+    The first epoch's time holds all that the stage does before it, and the scoring of the one utterance of dev after it.
+    """
     given = [f"task={row.task}", f"model.path={base}", f"model.train={row.train}", f"store.enabled={str(store).lower()}"]
     given += [f"data.{name}={manifest}[split={name}]" for name in ("train", "dev", "test")]
-    given += [f"training.epochs={1 + LATER_EPOCHS}", f"training.batch_seconds={batch_seconds}"]
+    given += [f"training.epochs={epochs}", f"training.batch_seconds={batch_seconds}"]
     given += ["report.audio=false", f"training.device={device}"]
     recipe = out.with_suffix(".yaml")
     recipe.write_text("{}", encoding="utf-8")
     finetune(read_recipe(recipe, given), out)
-    events = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    epochs = [event for event in events if event["event"] == "epoch"]
-    spent = [event["train_seconds"] for event in epochs]
-    return Times(spent[0], float(np.mean(spent[1:]))), [event["loss"] for event in epochs]
+    done = events(out, "epoch")
+    first = done[0]["elapsed_seconds"] - events(out, "stage")[0]["elapsed_seconds"]
+    return Times([first, *(event["train_seconds"] for event in done[1:])]), [event["loss"] for event in done]
+
+
+def events(run: Path, kind: str) -> list[dict[str, Any]]:
+    """Give one kind of event from a run's log."""
+    logged = map(json.loads, (run / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return [event for event in logged if event["event"] == kind]
 
 
 def time_trainer(
@@ -284,20 +262,7 @@ def time_trainer(
             layer.requires_grad_(True)
     times = EpochTimes()
     train_peer(model, clips, pad, times, folder, num_train_epochs=epochs, use_cpu=device.type == "cpu", **options)
-    return Times(times.seconds[0], float(np.mean(times.seconds[1:] or times.seconds)))
-
-
-def train_peer(model: Any, clips: Dataset[Any], collator: Any, times: EpochTimes, folder: Path, **options: Any) -> None:
-    """Let the Trainer train a model, without saving or reporting anything, in its defaults but for these options."""
-    arguments = {"per_device_train_batch_size": BATCH_SIZE, "save_strategy": "no", "report_to": [], "disable_tqdm": True}
-    Trainer(
-        model,
-        TrainingArguments(output_dir=str(folder / "trainer"), **(arguments | options)),
-        data_collator=collator,
-        processing_class=Wav2Vec2FeatureExtractor(),  # says in which column lengths are to be looked for
-        train_dataset=clips,
-        callbacks=[times],
-    ).train()
+    return Times(times.seconds)
 
 
 def fastest_options(

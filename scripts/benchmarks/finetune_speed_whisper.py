@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from finetune_speed import BATCH_SIZE, RATE, EpochTimes, Row, Times, subset, time_ours, train_peer
+from finetune_speed import Row, Times, subset, time_ours
+from peer_trainer import BATCH_SIZE, RATE, EpochTimes, train_peer
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import WhisperFeatureExtractor, WhisperForAudioClassification
@@ -114,7 +115,7 @@ def time_trainer(model: Path, clips: Spectrograms, labels: int, folder: Path, *,
     peer.freeze_encoder()
     times = EpochTimes()
     train_peer(peer, clips, stack, times, folder, num_train_epochs=2, use_cpu=True, bf16=bf16)
-    return Times(*times.seconds)
+    return Times(times.seconds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a model that writes text hears where nobody speaks, and what it misses where somebody does.
 
-    python scripts/benchmarks/hallucination.py --model runs/whisper [--stock ../shared/models/whisper-tiny-en] [--quick]
+    python scripts/benchmarks/hallucination.py --model runs/whisper [--stock M/whisper-tiny-en] [--held-out] [--quick]
 
 Words per hour, as `speechxfer transcribe` writes them, over the noise and music of noise_rir (babble is real speech and stays
 out) and over generated minutes: silence, faint hiss, a dialling tone, hold music, with a fixed seed. Each rate with its exact
@@ -35,14 +35,17 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--stock", type=Path, help="another model beside it, such as the one it was tuned from")
+    parser.add_argument("--held-out", action="store_true", help="noise_rir's test set alone, if the model knows the others")
     parser.add_argument("--minutes", type=int, default=60, help="generated")
     parser.add_argument("--speech", type=int, default=100, help="utterances of the test set of speechocean762")
     parser.add_argument("--quick", action="store_true", help="4 generated minutes, 12 utterances")
     arguments = parser.parse_args()
     minutes, count = (4, 12) if arguments.quick else (arguments.minutes, arguments.speech)
     noises = read_manifest(arguments.shared / "data/noise_rir/manifest.csv")
-    kinds = noises.columns["kind"]
-    recorded = noises.select([row for row, kind in enumerate(kinds) if kind in ("noise", "music")])
+    kept = [row for row, kind in enumerate(noises.columns["kind"]) if kind in ("noise", "music")]
+    if arguments.held_out:
+        kept = [row for row in kept if noises.columns["split"][row] == "test"]
+    recorded = noises.select(kept)
     speech = read_manifest(f"{arguments.shared / 'data/speechocean762/manifest.csv'}[split=test]")
     speech = speech.select(list(range(0, len(speech), len(speech) // count))[:count])
     named = {"model": arguments.model} | ({"stock": arguments.stock} if arguments.stock else {})

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from finetune_speed import BATCH_SIZE, RATE, Clips, EpochTimes, pad, seconds_of, train_peer
+from finetune_speed import seconds_of
+from peer_trainer import BATCH_SIZE, RATE, Clips, EpochTimes, pad, train_peer
 from transformers import Wav2Vec2ForCTC
 
 import speechxfer

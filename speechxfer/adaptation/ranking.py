@@ -1,57 +1,45 @@
-"""Labelled utterances and candidate models in; which one to fine-tune, out, before anything is trained.
+"""Labelled utterances and candidate models in; which one to fine-tune, out, before anything but small heads is trained.
 
-Each model encodes the same sample once, frozen. What its layers know of the targets is measured by a linear probe on speakers
-that it was not fitted to, and by LogME. Needs the extra `cluster` (scikit-learn).
+Each model encodes the same sample, frozen. What its layers know of the targets is measured by a linear probe on speakers that it
+was not fitted to, and by LogME; for texts a new CTC head is trained on its last layer, too, and its errors give the order. Needs
+the extra `cluster` (scikit-learn).
 """
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from speechxfer.adaptation.logme import logme
+from speechxfer.adaptation.head_probe import HeadProbe, probe_head
+from speechxfer.adaptation.layer_probe import Floats, LayerScore, Task, probe_layer
 from speechxfer.adaptation.scikit import need_scikit
-from speechxfer.data import Manifest, Utterance, check_sets, normalise
+from speechxfer.data import Manifest, check_sets, normalise, refuse, sift_sets
 from speechxfer.errors import DataError, Problem
-from speechxfer.features import StatisticsEncoder
-
-Floats = npt.NDArray[np.float64]
-Task = Literal["ctc", "classification"]
+from speechxfer.evaluation import FeatureGap, compare_features
+from speechxfer.features import DiskStore, Statistics, StatisticsEncoder
+from speechxfer.models import new_head
 
 RANDOM = "random"
 """Names the control: the shape of the first candidate, with random weights."""
 
-_MOST = 400  # utterances that are encoded
+_MOST = {"classification": 400, "ctc": 300}  # utterances that are encoded
+_MOST_OF_TARGET = 200
 _FEWEST = 20
-_FOLDS = 5
 _FEWEST_DRAWN = 8  # speakers
+_FEWEST_PARTED = 3  # into those that a head is trained on, chosen by and tested on
 _DRAWS = 1000
-_PENALTIES = tuple(10.0**power for power in range(0, 6))
 _SILENT_EFFECT = 1e-3  # a symbol's share that varies less than this is no target
 _MUCH_CHEAPER = 1.5
-
-
-@dataclass(frozen=True)
-class LayerScore:
-    """What one layer knows; layer 0 is what goes into the first one.
-
-    Attributes
-    ----------
-    probe
-        Of the linear probe, on speakers that were held out: accuracy, or for `ctc` how much is explained of the variance of the
-        symbols' shares in a text (below 0 where the mean of all texts says more).
-    logme
-        See `logme`.
-    """
-
-    probe: float
-    logme: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ class Candidate:
     model
         As it was named.
     score
-        The probe's of its best layer.
+        Of its best layer's probe: accuracy; for `ctc`, 1 - CER of the new head, below 0 where it writes more than was said.
     interval
         95 % of the bootstrap's draws.
     best_layer, layers
@@ -72,8 +60,14 @@ class Candidate:
         Share of the bootstrap's draws in which it comes first.
     parameters
         Of the encoder.
+    weights_mb
+        What they take in memory; batches come on top.
     real_time_factor
-        Seconds that encoding a second of the sample took, here, reading included.
+        Seconds that encoding a second of the sample took, here, reading included; less where features were in the store.
+    head
+        For `ctc`: what a new head on the last layer learned from the sample.
+    gap
+        How far the sample is, in the best layer, from where the model is to work; None if that was not given.
     """
 
     model: str
@@ -83,7 +77,10 @@ class Candidate:
     layers: tuple[LayerScore, ...]
     first_share: float
     parameters: int
+    weights_mb: float
     real_time_factor: float
+    head: HeadProbe | None
+    gap: FeatureGap | None
 
 
 @dataclass(frozen=True)
@@ -123,6 +120,8 @@ def rank(
     models: Sequence[str],
     task: Task,
     *,
+    target: Manifest | None = None,
+    store: str | Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -132,13 +131,17 @@ def rank(
     Parameters
     ----------
     manifest
-        With `label` for classification, `text` for ctc; of a large one, 400 utterances are used, always the same.
+        With `label` for classification, `text` for ctc; of a large one, 400 or 300 utterances are used, always the same.
     models
         Directories of pretrained or fine-tuned models, `tiny`, or `random`: the first one's shape with random weights.
     task
         What for.
+    target
+        Recordings of where the model is to work, with or without labels, to measure how far the sample is from them.
+    store
+        Directory of a feature store, so that nothing is encoded twice, by later runs neither.
     device, precision
-        See `StatisticsEncoder`.
+        See `StatisticsEncoder`; heads are trained in fp32 where this is int8.
     progress
         Told how many models are done, of how many.
 
@@ -160,25 +163,54 @@ def rank(
         raise ValueError("expected at least one model that is not random")
     checked, _ = check_sets({"data": manifest}, task, normaliser="basic")
     shape = next(name for name in named if name != RANDOM)
-    encoders = {
-        name: StatisticsEncoder(
-            shape if name == RANDOM else name, device=device, precision=precision, random_weights=name == RANDOM
-        )
-        for name in named
-    }
-    sample = _sample(checked["data"], min(encoder.max_seconds for encoder in encoders.values()))
-    targets, (blocks, over) = _targets(sample, task), _blocks(sample, fewest=2)
-    found: dict[str, tuple[list[LayerScore], Floats, float]] = {}
-    for number, (name, encoder) in enumerate(encoders.items(), start=1):
-        found[name] = _examine(encoder, sample, targets, blocks, task)
-        progress(number, len(encoders))
-    parameters = {name: encoder.num_parameters for name, encoder in encoders.items()}
-    drawn, draws_over = _blocks(sample, fewest=_FEWEST_DRAWN)
-    candidates, within = _ordered(found, parameters, drawn)
-    return Ranking(task, len(sample), over, draws_over, tuple(candidates), within, _verdict(candidates, within))
+    others = _checked_target(target) if target is not None else None
+    steps = len(named) * (2 if task == "ctc" else 1)
+    with tempfile.TemporaryDirectory() as folder:
+        places = {name: _random_twin(shape, folder) if name == RANDOM else name for name in named}
+        with _opened(store) as features:
+            given: dict[str, Any] = {"device": device, "precision": precision, "store": features}
+            encoders = {name: StatisticsEncoder(place, **given) for name, place in places.items()}
+            most_seconds = min(encoder.max_seconds for encoder in encoders.values())
+            sample = _sample(checked["data"], most_seconds, _MOST[task])
+            others = others and _sample(others, most_seconds, _MOST_OF_TARGET)
+            _, over = _blocks(sample, fewest=2)
+            found: dict[str, _Findings] = {}
+            for number, (name, encoder) in enumerate(encoders.items(), start=1):
+                found[name] = _examine(encoder, sample, task, others)
+                progress(number, steps)
+        # Only now, since a run writes into the store itself.
+        for number, (name, place) in enumerate(places.items() if task == "ctc" else (), start=len(named) + 1):
+            found[name] = _with_head(found[name], place, sample, device, precision, store)
+            progress(number, steps)
+    candidates, within = _ordered(found)
+    return Ranking(task, len(sample), over, found[named[0]].drawn_over, candidates, within, _verdict(candidates, within))
 
 
-def _sample(manifest: Manifest, most_seconds: float) -> list[Utterance]:
+@contextmanager
+def _opened(store: str | Path | None) -> Iterator[DiskStore | None]:
+    """Open a store on the disk, if there is to be one."""
+    if store is None:
+        yield None
+        return
+    with closing(DiskStore(store, "float16")) as opened:
+        yield opened
+
+
+def _checked_target(target: Manifest) -> Manifest:
+    good, problems = sift_sets({"target": target}, None)
+    refuse(problems, good, "error")
+    return good["target"]
+
+
+def _random_twin(shape: str, folder: str) -> str:
+    """Save a model's shape with random weights, always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        new_head(shape, "classification", labels=("any",), random_encoder=True).save(Path(folder))
+    return folder
+
+
+def _sample(manifest: Manifest, most_seconds: float, most: int) -> Manifest:
     """Draw by id, so that neither chance nor the order of rows changes what is found."""
     seconds = [float(value) for value in manifest.columns["duration"]]
     rows = [row for row in range(len(manifest)) if seconds[row] <= most_seconds]
@@ -186,10 +218,10 @@ def _sample(manifest: Manifest, most_seconds: float) -> list[Utterance]:
     if len(rows) < _FEWEST:
         what = f"{len(rows)} utterances that all models take, expected {_FEWEST} or more to rank models"
         raise DataError([Problem(manifest.source, None, what)])
-    return [replace(manifest[row], end=manifest[row].start + seconds[row]) for row in rows[:_MOST]]
+    return manifest.select(rows[:most])
 
 
-def _targets(sample: Sequence[Utterance], task: Task) -> Floats:
+def _targets(sample: Manifest, task: Task) -> Floats:
     """Give `[utterances, targets]`: of classes 0 and 1, of texts each symbol's share."""
     if task == "classification":
         labels = sorted({utterance.label or "" for utterance in sample})
@@ -204,7 +236,7 @@ def _targets(sample: Sequence[Utterance], task: Task) -> Floats:
     return shares[:, varying] / shares[:, varying].std(axis=0)
 
 
-def _blocks(sample: Sequence[Utterance], fewest: int) -> tuple[npt.NDArray[np.str_], str]:
+def _blocks(sample: Manifest, fewest: int) -> tuple[npt.NDArray[np.str_], str]:
     """Give each utterance's speaker, or itself where not all or too few are known; and which of both."""
     speakers = [utterance.fields.get("speaker", "") for utterance in sample]
     if all(speakers) and len(set(speakers)) >= fewest:
@@ -212,85 +244,123 @@ def _blocks(sample: Sequence[Utterance], fewest: int) -> tuple[npt.NDArray[np.st
     return np.array([utterance.id for utterance in sample]), "utterance"
 
 
-def _examine(
-    encoder: StatisticsEncoder, sample: Sequence[Utterance], targets: Floats, blocks: npt.NDArray[np.str_], task: Task
-) -> tuple[list[LayerScore], Floats, float]:
-    """Give each layer's scores, each utterance's score `[utterances]` by the best layer, and the real-time factor."""
+@dataclass(frozen=True)
+class _Findings:
+    """What was measured of one model; per utterance that counts: what it got right, of how much, and its block to draw by."""
+
+    layers: tuple[LayerScore, ...]
+    right: Floats
+    sizes: Floats
+    blocks: npt.NDArray[np.str_]
+    drawn_over: str
+    parameters: int
+    factor: float
+    gap: FeatureGap | None
+    head: HeadProbe | None = None
+
+
+def _examine(encoder: StatisticsEncoder, sample: Manifest, task: Task, others: Manifest | None) -> _Findings:
+    """Score each layer by probes; what counts is the best layer's."""
+    targets, (blocks, _), drawn = _targets(sample, task), _blocks(sample, fewest=2), _blocks(sample, fewest=_FEWEST_DRAWN)
     start = time.perf_counter()
-    statistics = encoder(sample)
-    factor = (time.perf_counter() - start) / sum((one.end or 0.0) - one.start for one in sample)
-    width = statistics.shape[2] // 2
-    layers, rights = [], []
-    for layer in range(statistics.shape[1]):
-        means = statistics[:, layer, :width].astype(float)
-        means = (means - means.mean(axis=0)) / (means.std(axis=0) + 1e-9)
-        right = _probe(means, targets, blocks, task)
-        rights.append(right)
-        layers.append(LayerScore(float(right.mean()), logme(means, targets)))
-    return layers, max(rights, key=lambda right: float(right.mean())), factor
+    statistics = _encode(encoder, sample)
+    factor = (time.perf_counter() - start) / sum(map(float, sample.columns["duration"]))
+    probed = [probe_layer(_means(statistics, layer), targets, blocks, task) for layer in range(statistics.shape[1])]
+    layers, rights = zip(*probed, strict=True)
+    best = max(range(len(layers)), key=lambda layer: layers[layer].probe)
+    gap = None
+    if others is not None:
+        pair = (sample, others)
+        gap = compare_features(
+            (_means(statistics, best), _means(_encode(encoder, others), best)),
+            tuple(part.columns.get("speaker", [""] * len(part)) for part in pair),  # type: ignore[arg-type]
+            tuple(part.columns["id"] for part in pair),  # type: ignore[arg-type]
+        )
+    sizes = np.ones(len(sample))
+    return _Findings(layers, rights[best], sizes, *drawn, encoder.num_parameters, factor, gap)
 
 
-def _probe(features: Floats, targets: Floats, blocks: npt.NDArray[np.str_], task: Task) -> Floats:
-    """Fit ridge regression without some speakers, and give each of their utterances its score."""
-    from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import GroupKFold
-
-    scores = np.zeros(len(features))
-    folds = GroupKFold(min(_FOLDS, len(set(blocks.tolist()))))
-    for known, held_out in folds.split(features, groups=blocks):
-        fitted = RidgeCV(_PENALTIES).fit(features[known], targets[known])
-        answers = fitted.predict(features[held_out]).reshape(len(held_out), -1)
-        if task == "classification":
-            scores[held_out] = answers.argmax(axis=1) == targets[held_out].argmax(axis=1)
-        else:
-            spread = float(np.mean((targets - targets.mean(axis=0)) ** 2))
-            scores[held_out] = 1 - np.mean((answers - targets[held_out]) ** 2, axis=1) / spread
-    return scores
+def _encode(encoder: StatisticsEncoder, manifest: Manifest) -> Statistics:
+    seconds = map(float, manifest.columns["duration"])
+    return encoder([replace(one, end=one.start + length) for one, length in zip(manifest, seconds, strict=True)])
 
 
-def _ordered(
-    found: Mapping[str, tuple[list[LayerScore], Floats, float]],
-    parameters: Mapping[str, int],
-    blocks: npt.NDArray[np.str_],
-) -> tuple[list[Candidate], tuple[str, ...]]:
+def _means(statistics: Statistics, layer: int) -> Floats:
+    return statistics[:, layer, : statistics.shape[2] // 2].astype(float)
+
+
+def _with_head(
+    findings: _Findings, place: str, sample: Manifest, device: str, precision: str, store: str | Path | None
+) -> _Findings:
+    """Let what a new head reads count, not what a linear probe of letters knows."""
+    blocks, _ = _blocks(sample, fewest=_FEWEST_PARTED)
+    kind = "fp32" if precision == "int8" else precision
+    head, rows = probe_head(place, sample, blocks.tolist(), device=device, precision=kind, store=store)
+    sizes = np.array(rows.sizes, dtype=float)
+    drawn, drawn_over = np.array(rows.blocks), findings.drawn_over
+    if len(set(rows.blocks)) < _FEWEST_DRAWN:
+        drawn, drawn_over = np.arange(len(sizes)).astype(str), "utterance"
+    right = sizes - np.array(rows.errors)
+    return replace(findings, right=right, sizes=sizes, blocks=drawn, drawn_over=drawn_over, head=head)
+
+
+def _ordered(found: Mapping[str, _Findings]) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     """Give candidates from the best on, and who of them is within noise of the first."""
-    names = sorted(found, key=lambda name: (-found[name][1].mean(), name))
-    draws = _draw_means(np.stack([found[name][1] for name in names]), blocks)
+    scores = {name: float(one.right.sum() / one.sizes.sum()) for name, one in found.items()}
+    names = sorted(found, key=lambda name: (-scores[name], name))
+    one = found[names[0]]
+    draws = _draw_scores(np.stack([found[name].right for name in names]), one.sizes, one.blocks)
     lowest, highest = np.percentile(draws, [2.5, 97.5], axis=1)
     first = np.bincount(draws.argmax(axis=0), minlength=len(names)) / draws.shape[1]
-    candidates = []
-    for place, name in enumerate(names):
-        layers, right, factor = found[name]
-        best = max(range(len(layers)), key=lambda layer: layers[layer].probe)
-        interval = (float(lowest[place]), float(highest[place]))
-        candidates.append(
-            Candidate(name, float(right.mean()), interval, best, tuple(layers), float(first[place]), parameters[name], factor)
+    candidates = tuple(
+        Candidate(
+            model=name,
+            score=scores[name],
+            interval=(float(lowest[place]), float(highest[place])),
+            best_layer=max(range(len(found[name].layers)), key=lambda layer: found[name].layers[layer].probe),
+            layers=found[name].layers,
+            first_share=float(first[place]),
+            parameters=found[name].parameters,
+            weights_mb=round(4 * found[name].parameters / 2**20, 1),
+            real_time_factor=found[name].factor,
+            head=found[name].head,
+            gap=found[name].gap,
         )
+        for place, name in enumerate(names)
+    )
     behind = np.percentile(draws[0] - draws, 2.5, axis=1)
-    within = tuple(name for name, low in zip(names[1:], behind[1:], strict=True) if low <= 0)
-    return candidates, within
+    return candidates, tuple(name for name, low in zip(names[1:], behind[1:], strict=True) if low <= 0)
 
 
-def _draw_means(scores: Floats, blocks: npt.NDArray[np.str_]) -> Floats:
-    """Give means `[models, draws]` of scores `[models, utterances]`: blocks with replacement, the same for all models."""
+def _draw_scores(right: Floats, sizes: Floats, blocks: npt.NDArray[np.str_]) -> Floats:
+    """Give scores `[models, draws]` of what was right `[models, utterances]`: blocks with replacement, the same for all."""
     names, block_of = np.unique(blocks, return_inverse=True)
-    sums = np.stack([np.bincount(block_of, row, len(names)) for row in scores])
-    sizes = np.bincount(block_of, minlength=len(names))
+    sums = np.stack([np.bincount(block_of, row, len(names)) for row in right])
+    of = np.bincount(block_of, sizes, len(names))
     times = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), _DRAWS).T
-    return (sums @ times) / (sizes @ times)
+    return (sums @ times) / (of @ times)
 
 
 def _verdict(candidates: Sequence[Candidate], within: Sequence[str]) -> str:
     best = candidates[0]
     if best.model == RANDOM or RANDOM in within:
         return "No model does clearly better than random weights here: take more or other data, or other models."
-    said = f"{best.model}: best probe ({best.score:.3f}, first in {100 * best.first_share:.0f} % of the draws)"
+    kind = "new head" if best.head else "probe"
+    said = f"{best.model}: best {kind} ({best.score:.3f}, first in {best.first_share:.0%} of the draws)"
     cheaper = [one for one in candidates if one.model in within and one.parameters * _MUCH_CHEAPER <= best.parameters]
+    taken = min(cheaper, key=lambda one: one.parameters) if cheaper else best
     if cheaper:
-        cheapest = min(cheaper, key=lambda one: one.parameters)
-        return (
-            f"{said}; {cheapest.model} is within noise and {best.parameters / cheapest.parameters:.1f} times smaller: take that."
-        )
-    if within:
-        return f"{said}; {', '.join(within)} {'is' if len(within) == 1 else 'are'} within noise and not much smaller."
-    return f"{said}; no other is within noise." if len(candidates) > 1 else f"{said}; there is no other to compare it with."
+        said += f"; {taken.model} is within noise and {best.parameters / taken.parameters:.1f} times smaller: take that"
+    elif within:
+        said += f"; {', '.join(within)} {'is' if len(within) == 1 else 'are'} within noise and not much smaller"
+    else:
+        said += "; no other is within noise" if len(candidates) > 1 else "; there is no other to compare it with"
+    return f"{said}. {_expected(taken)}"
+
+
+def _expected(taken: Candidate) -> str:
+    """Say what to expect of a fine-tune, from what the head alone reached on the sample."""
+    if taken.head is None:
+        return f"A head alone is right in about {taken.score:.0%}; upper layers and more data may do better."
+    reached = f"{taken.head.wer:.0%} on speakers that its head did not hear, from {taken.head.minutes:.0f} minutes"
+    return f"Expect WER of about {reached}; upper layers and more data may do better."

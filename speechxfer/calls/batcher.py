@@ -1,7 +1,8 @@
 """Batcher: one model for all calls and files; stretches of speech from any thread in, answers out.
 
-What waits is answered in one batched forward. Finished stretches of calls come first, then those still being spoken, then files.
-All that the model computes runs on one thread, since a forward is not for two at once.
+What waits is answered in one batched forward. Finished stretches of calls come first, then those still being spoken, then files,
+which never lengthen a batch that a call waits for. All that the model computes runs on one thread, since a forward is not for two
+at once.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Batcher:
     wait_ms
         How long a stretch may wait for company when nothing else is to be done.
     max_waiting_seconds
-        Of speech: over this, nothing that may be left out is taken in.
+        Of speech in calls: over this, nothing should be asked for that may be left out. Whoever asks has to wait for it.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class Batcher:
         Time between two frames of an answer.
     """
 
-    def __init__(self, recogniser: Recogniser, *, wait_ms: float = 10.0, max_waiting_seconds: float = 60.0) -> None:
+    def __init__(self, recogniser: Recogniser, *, wait_ms: float = 10.0, max_waiting_seconds: float = 8.0) -> None:
         self.model = recogniser.model
         self.frame_seconds = recogniser.frame_seconds
         self._recogniser = recogniser
@@ -66,7 +67,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._jobs: list[_Job] = []
         self._number = 0
-        self._waiting = 0.0
+        self._waiting = dict.fromkeys(Urgency, 0.0)
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="speechxfer-model", daemon=True)
         self._thread.start()
@@ -74,12 +75,12 @@ class Batcher:
     @property
     def waiting_seconds(self) -> float:
         """Speech that waits for the model."""
-        return self._waiting
+        return sum(self._waiting.values())
 
     @property
     def overloaded(self) -> bool:
-        """Whether so much waits that nothing should be asked for that may be left out."""
-        return self._waiting > self._max_waiting
+        """Whether so much of calls waits that nothing should be asked for that may be left out."""
+        return self._waiting[Urgency.FINAL] + self._waiting[Urgency.PARTIAL] > self._max_waiting
 
     def submit(
         self, stretch: Stretch, make: Callable[[Answer], Result], urgency: Urgency, writing: Writing = NOTHING_SPECIAL
@@ -112,7 +113,7 @@ class Batcher:
                 raise RuntimeError("the batcher is closed")
             heapq.heappush(self._jobs, _Job(urgency, self._number, work, stretch, future, writing))
             self._number += 1
-            self._waiting += stretch.seconds if stretch else 0.0
+            self._waiting[urgency] += stretch.seconds if stretch else 0.0
             self._changed.notify_all()
         return future
 
@@ -139,19 +140,21 @@ class Batcher:
         """Wait for jobs, and a moment for their company; give the most urgent that fit into one batch. None: it is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
-            if self._waiting < self._recogniser.batch_seconds and not self._closed:
+            if self.waiting_seconds < self._recogniser.batch_seconds and not self._closed:
                 self._changed.wait_for(
-                    lambda: self._waiting >= self._recogniser.batch_seconds or self._closed, timeout=self._wait_seconds
+                    lambda: self.waiting_seconds >= self._recogniser.batch_seconds or self._closed, timeout=self._wait_seconds
                 )
             taken: list[_Job] = []
             seconds = 0.0
             while self._jobs:
-                length = self._jobs[0].stretch.seconds if self._jobs[0].stretch else 0.0
-                if taken and seconds + length > self._recogniser.batch_seconds:
+                first = self._jobs[0]
+                length = first.stretch.seconds if first.stretch else 0.0
+                is_file_after_call = first.urgency is Urgency.FILE and taken and taken[0].urgency is not Urgency.FILE
+                if taken and (is_file_after_call or seconds + length > self._recogniser.batch_seconds):
                     break
                 taken.append(heapq.heappop(self._jobs))
                 seconds += length
-            self._waiting = max(0.0, self._waiting - seconds)
+                self._waiting[first.urgency] = max(0.0, self._waiting[first.urgency] - length)
             return taken
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from speechxfer.data import VAD_RATE, Samples
-from speechxfer.transcription import REPEAT_SECONDS, repeats
+from speechxfer.transcription import REPEAT_SECONDS, SPEECH_PROBABILITY, repeats
 
-_SPEECH = 0.35
 _RECENT_HOPS = 3  # an echo goes on for a moment when its speaker has stopped
 _KEPT_SECONDS = REPEAT_SECONDS + 0.5  # one channel may be half a second ahead
 _KEPT = round(_KEPT_SECONDS * VAD_RATE)
@@ -74,7 +73,7 @@ class EchoFilter:
             float32 `[frames]`: the same, or zeros where the channel repeats another one.
         """
         own = self._recent[channel]
-        own.add(samples, end, is_speech=bool(speech.max(initial=0.0) >= _SPEECH))
+        own.add(samples, end, is_speech=bool(speech.max(initial=0.0) >= SPEECH_PROBABILITY))
         talking = [name for name, recent in self._recent.items() if any(recent.spoke)]
         if channel not in talking or len(talking) < 2:
             return speech

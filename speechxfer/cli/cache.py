@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speechxfer.cli.options import Quiet
+from speechxfer.cli.options import Quiet, Ray, Workers, spread_over
 
 if TYPE_CHECKING:
     from speechxfer.features import RecordFile
@@ -65,6 +65,8 @@ def prune(
 def build(
     recipe: Annotated[Path, typer.Argument(help="YAML file, such as configs/commands.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...", show_default=False)] = None,
+    ray: Ray = None,
+    workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
     """Compute beforehand what is frozen in a recipe's stages, for runs to come."""
@@ -74,7 +76,7 @@ def build(
 
     checked = read_recipe(recipe, overrides or [])
     with FillProgress(quiet) as progress:
-        count, size = fill_store(checked, progress)
+        count, size = fill_store(checked, progress, spread_over(ray, workers))
     print(f"{checked.store.directory}: features of {count} utterances, {size / 1e6:.1f} MB in all")
 
 

@@ -9,14 +9,26 @@ from typing import Annotated
 
 import typer
 
-from speechxfer.cli.options import BatchSeconds, Device, Hotwords, Json, Language, LanguageModel, Precision, Prompt
+from speechxfer.cli.options import (
+    BatchSeconds,
+    Device,
+    Hotwords,
+    Json,
+    Language,
+    LanguageModel,
+    Precision,
+    Prompt,
+    Ray,
+    Workers,
+    spread_over,
+)
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model that speechxfer saved, or the run that made it.")],
+    model: Annotated[str, typer.Argument(help="A model that speechxfer saved, or the run that made it; a directory or URL.")],
     manifest: Annotated[str, typer.Argument(help="manifest.csv, or manifest.csv[split=test].")],
     baseline: Annotated[
-        Path | None, typer.Option(help="Another model of the same task, to be compared with on the same set.", show_default=False)
+        str | None, typer.Option(help="Another model of the same task, to be compared with on the same set.", show_default=False)
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write report.json and report.html into this directory too.")] = None,
     group: Annotated[
@@ -35,6 +47,8 @@ def evaluate(
     ] = None,
     prompt: Prompt = "",
     language: Language = None,
+    ray: Ray = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on a labelled set: WER and CER, or accuracy, with intervals and per group."""
@@ -69,7 +83,7 @@ def evaluate(
         language=language,
         terms=terms or (),
     )
-    result = score_on_set(loaded)
+    result = score_on_set(loaded) if ray is None else score_on_set(model, spread=spread_over(ray, workers, model))
     report = make_report(loaded.task, str(model), {"test": result.scores})
     sets = {manifest: result.scores}
     if baseline:
@@ -77,7 +91,7 @@ def evaluate(
         if (other.task, other.normaliser) != (loaded.task, loaded.normaliser):
             kinds = [f"task {one.task}, normaliser {one.normaliser!r}" for one in (other, loaded)]
             raise ModelError(f"{baseline}: a model of {kinds[0]}, not to be compared with {model} ({kinds[1]})")
-        before = score_on_set(other)
+        before = score_on_set(other) if ray is None else score_on_set(baseline, spread=spread_over(ray, workers, baseline))
         report["before"] = {"kind": str(baseline), "sets": {"test": before.scores}}
         report["proof"] = {"test": compare(before.rows, result.rows, (f"by {baseline}", f"by {model}")).to_dict()}
         sets[f"{manifest} by {baseline}"] = before.scores

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from speechxfer.cli.options import Json
 
 
 def info(
-    model: Annotated[Path | None, typer.Argument(help="A model directory or a run; without it, the installation.")] = None,
+    model: Annotated[str | None, typer.Argument(help="A model directory or URL, or a run; without it, the installation.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say what a model is, or what this installation can use."""
@@ -39,7 +38,7 @@ def _installation() -> dict[str, Any]:
     return facts
 
 
-def _model(directory: Path) -> dict[str, Any]:
+def _model(directory: str) -> dict[str, Any]:
     from speechxfer import load_model
 
     loaded = load_model(directory)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from speechxfer.data import Spread
 
 
 def _known_format(name: str) -> str:
@@ -32,9 +37,34 @@ Prompt = Annotated[str, typer.Option(help="For a model with a decoder: what was 
 Language = Annotated[
     str | None, typer.Option(help="For a multilingual model: en, ro ... Default: its own, or what it hears.", show_default=False)
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option("--ray", help="Work on a Ray cluster: local, auto or its address.", show_default=False),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="With --ray; default: one for each GPU, or node.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
-Model = Annotated[Path, typer.Option(help="A model that speechxfer saved, or the run that made it.")]
+Model = Annotated[str, typer.Option(help="A model that speechxfer saved, or the run that made it; a directory or URL.")]
+
+
+def spread_over(cluster: str | None, workers: int | None, model: str | None = None) -> Spread | None:
+    """Give what --ray and --workers ask for; None is this process. `model` is what every node must have."""
+    if cluster is None:
+        return None
+    with needing_ray():
+        from speechxfer.distributed import on_cluster
+    return on_cluster(cluster, workers, model)
+
+
+@contextmanager
+def needing_ray() -> Iterator[None]:
+    """Say what to install where an import of `speechxfer.distributed` fails."""
+    from speechxfer.errors import ClusterError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ClusterError(f"--ray needs the extra `ray`: pip install 'speechxfer[ray]' ({error})") from None
 
 
 def checked_channels(channels: str, roles: str) -> list[str]:

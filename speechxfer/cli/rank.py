@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,15 @@ def rank(
     manifest: Annotated[str, typer.Argument(help="manifest.csv with `text` or `label`, such as 'm.csv[split=train]'.")],
     models: Annotated[str, typer.Option(help="Candidates with commas between: directories, tiny, or random (the control).")],
     task: Annotated[str, typer.Option(callback=_known_task, help="ctc or classification.")],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Manifest of recordings of where the model is to work: how far is the data from them?", show_default=False
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Feature store: what is encoded for this is not encoded again.", show_default=False)
+    ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
@@ -41,6 +51,8 @@ def rank(
             parse_manifest(manifest),
             named,
             task,  # type: ignore[arg-type]
+            target=parse_manifest(target) if target else None,
+            store=store,
             device=device,
             precision=precision,
             progress=progress,

@@ -147,24 +147,20 @@ def show_gap(gap: DomainGap, names: tuple[str, str], console: Console) -> None:
 def show_candidates(found: Ranking, console: Console) -> None:
     """Print models from the best on, with what they cost, and which one to take."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    measure = "accuracy" if found.task == "classification" else "letters explained"
-    for heading in (
-        "model",
-        f"probe: {measure}",
-        "95 %",
-        "first in",
-        "best layer",
-        "LogME there",
-        "parameters",
-        "real-time factor",
-    ):
+    heads, gaps = found.task == "ctc", any(one.gap for one in found.candidates)
+    score = ("1 - CER", "95 %", "first in", "WER", "letters explained") if heads else ("accuracy", "95 %", "first in")
+    costs = ("parameters", "memory", "real-time factor")
+    for heading in ("model", *score, "best layer", "LogME there", *(["gap to target"] if gaps else []), *costs):
         table.add_column(heading, justify="left" if heading == "model" else "right", overflow="fold")
     for one in found.candidates:
         interval = f"{one.interval[0]:.3f} - {one.interval[1]:.3f}"
         layer = f"{one.best_layer} of {len(one.layers) - 1}"
-        best = f"{one.layers[one.best_layer].logme:.3f}"
-        cost = (f"{one.parameters / 1e6:.1f} M", f"{one.real_time_factor:.3f}")
-        table.add_row(escape(one.model), f"{one.score:.3f}", interval, _percent(one.first_share), layer, best, *cost)
+        best = one.layers[one.best_layer]
+        head = (f"{one.head.wer:.3f}", f"{best.probe:.3f}") if one.head else ()
+        gap = (f"{one.gap.a_distance.between:.2f} (halves {one.gap.a_distance.halves:.2f})",) if one.gap else ()
+        cost = (f"{one.parameters / 1e6:.1f} M", f"{one.weights_mb:.0f} MB", f"{one.real_time_factor:.3f}")
+        first = (f"{one.score:.3f}", interval, _percent(one.first_share), *head)
+        table.add_row(escape(one.model), *first, layer, f"{best.logme:.3f}", *gap, *cost)
     console.print(table, highlight=False)
     how = (
         f"{found.utterances} utterances; the probe's folds are by {found.folds_over}, the bootstrap's draws by {found.draws_over}"

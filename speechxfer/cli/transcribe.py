@@ -25,8 +25,11 @@ from speechxfer.cli.options import (
     Precision,
     Prompt,
     Quiet,
+    Ray,
     Roles,
+    Workers,
     checked_channels,
+    needing_ray,
 )
 
 if TYPE_CHECKING:
@@ -64,15 +67,8 @@ def transcribe(
     device: Device = "auto",
     precision: Precision = "auto",
     batch_seconds: BatchSeconds = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            help="Work on a Ray cluster: local, auto or its address. What is done is not done again.", show_default=False
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="With --ray; default: one for each GPU, or node.", show_default=False)
-    ] = None,
+    ray: Ray = None,
+    workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
     """Transcribe recordings; a bad file is named, the rest is done, and the exit code is 1."""
@@ -153,19 +149,16 @@ def _transcribe_archive(
     make_engine: Callable[[], Transcriber],
     output_format: str,
     cluster: str,
-    model: Path,
+    model: str,
     workers: int | None,
     quiet: bool,
 ) -> None:
     """Transcribe on a cluster, and say what failed."""
     from speechxfer import load_model
     from speechxfer.cli.progress import TranscriptionProgress
-    from speechxfer.errors import ClusterError
 
-    try:
+    with needing_ray():
         from speechxfer.distributed import transcribe_archive
-    except ModuleNotFoundError as error:
-        raise ClusterError(f"--ray needs the extra `ray`: pip install 'speechxfer[ray]' ({error})") from None
     with TranscriptionProgress(len(recordings), quiet) as progress:
 
         def done(count: int, seconds: float) -> None:
@@ -179,7 +172,7 @@ def _transcribe_archive(
             make_engine,
             output_format=output_format,
             cluster=cluster,
-            model=str(model),
+            model=model,
             workers=workers,
             normaliser=load_model(model).normaliser,
             progress=done,

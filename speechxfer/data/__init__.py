@@ -13,7 +13,10 @@ _PUBLIC = {
     "STANDARD_COLUMNS": "speechxfer.data.manifest",
     "StreamResampler": "speechxfer.data.stream",
     "Samples": "speechxfer.data.audio",
+    "Part": "speechxfer.data.spread",
+    "Result": "speechxfer.data.spread",
     "SpeechRequest": "speechxfer.data.synthesis",
+    "Spread": "speechxfer.data.spread",
     "TARGET_COLUMN": "speechxfer.data.check",
     "VAD_FRAME": "speechxfer.data.vad",
     "VAD_RATE": "speechxfer.data.vad",
@@ -30,6 +33,7 @@ _PUBLIC = {
     "encode_ulaw": "speechxfer.data.g711",
     "check_sets": "speechxfer.data.check",
     "exists": "speechxfer.data.storage",
+    "fetch": "speechxfer.data.storage",
     "is_remote": "speechxfer.data.storage",
     "list_files": "speechxfer.data.storage",
     "load_audio": "speechxfer.data.audio",
@@ -86,7 +90,11 @@ if TYPE_CHECKING:
     from speechxfer.data.splits import named_sets as named_sets
     from speechxfer.data.splits import read_sets as read_sets
     from speechxfer.data.splits import split_manifest as split_manifest
+    from speechxfer.data.spread import Part as Part
+    from speechxfer.data.spread import Result as Result
+    from speechxfer.data.spread import Spread as Spread
     from speechxfer.data.storage import exists as exists
+    from speechxfer.data.storage import fetch as fetch
     from speechxfer.data.storage import is_remote as is_remote
     from speechxfer.data.storage import list_files as list_files
     from speechxfer.data.storage import match_files as match_files

@@ -6,11 +6,15 @@ and credentials that the environment has; every other name is a local path.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
 import os
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -20,6 +24,7 @@ from speechxfer.errors import StorageError
 
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
+_VERSIONS = ("size", "ETag", "etag", "version_id", "LastModified", "last_modified", "mtime", "created")
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 Result = TypeVar("Result")
 
@@ -115,6 +120,55 @@ def match_files(pattern: str) -> list[str]:
         If the storage cannot be reached.
     """
     return _patiently(pattern, lambda: _listed(pattern, "glob"))
+
+
+def fetch(names: Sequence[str]) -> Path:
+    """Copy remote files into one folder of this machine's cache, unless they are there as they are now.
+
+    Parameters
+    ----------
+    names
+        URLs, no two of which end alike.
+
+    Returns
+    -------
+    Path
+        `$XDG_CACHE_HOME/speechxfer/fetched/...`, by default below `~/.cache`; its owner's only.
+
+    Raises
+    ------
+    StorageError
+        If one is not there, or cannot be fetched or kept.
+    """
+    versions = [[name, *_patiently(name, functools.partial(_version, name))] for name in names]
+    digest = hashlib.blake2b(json.dumps(versions).encode(), digest_size=16).hexdigest()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "speechxfer" / "fetched"
+    folder = cache / digest
+    if folder.is_dir():
+        return folder
+    try:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".") as beside:
+            part = Path(beside) / digest
+            part.mkdir(mode=0o700)
+            for name in names:
+                target = str(part / name.rpartition("/")[2])
+                _patiently(name, functools.partial(_filesystem(name).get_file, name, target))
+            with suppress(OSError):  # another process was faster
+                part.rename(folder)
+    except OSError as error:
+        raise StorageError(f"{cache}: {_said(error)}") from None
+    if not folder.is_dir():
+        raise StorageError(f"{cache}: cannot keep what was fetched")
+    return folder
+
+
+def _version(name: str) -> list[str]:
+    """Give what changes when a file does, as far as its storage tells."""
+    filesystem = _filesystem(name)
+    filesystem.invalidate_cache()
+    known = filesystem.info(name)
+    return [f"{key}={known[key]}" for key in _VERSIONS if known.get(key) is not None]
 
 
 def _listed(name: str, how: str) -> list[str]:

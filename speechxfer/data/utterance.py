@@ -62,3 +62,7 @@ class Utterance:
     text: str | None = None
     label: str | None = None
     fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Give what is sent to another process, which takes no read-only view."""
+        return {**self.__dict__, "fields": dict(self.fields)}

@@ -9,6 +9,7 @@ _PUBLIC = {
     "Ledger": "speechxfer.distributed.ledger",
     "Summary": "speechxfer.distributed.archive",
     "connect": "speechxfer.distributed.cluster",
+    "on_cluster": "speechxfer.distributed.spreading",
     "transcribe_archive": "speechxfer.distributed.archive",
 }
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from speechxfer.distributed.archive import transcribe_archive as transcribe_archive
     from speechxfer.distributed.cluster import connect as connect
     from speechxfer.distributed.ledger import Ledger as Ledger
+    from speechxfer.distributed.spreading import on_cluster as on_cluster
 
 
 def __getattr__(name: str) -> Any:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import ray
-from ray.data import ActorPoolStrategy
 
 from speechxfer.data import normalise, normalise_answer
-from speechxfer.distributed.cluster import check_nodes, connect, device_count, share_of_node
+from speechxfer.distributed.cluster import check_nodes, connect, device_count
 from speechxfer.distributed.ledger import Batch, Input, Ledger
+from speechxfer.distributed.spreading import done_by_workers
 from speechxfer.distributed.worker import ArchiveWorker, Engine, Job
-from speechxfer.errors import ClusterError, SpeechxferError
+from speechxfer.errors import ClusterError
 from speechxfer.evaluation import ErrorCounts, total, word_errors
 from speechxfer.transcription import Recording
 
 _BATCH = 32
-_BLOCKS = 1000  # at most; a block is what is done again when a worker ends
 
 
 @dataclass(frozen=True)
@@ -110,12 +105,16 @@ def transcribe_archive(
     connect(cluster)
     check_nodes(model)
     device_seconds, ready = 0.0, time.time()
-    batches = [*_batches(left, batch_size)]
-    for row in _done_by_workers(Job(make_engine, out, output_format), batches, workers or device_count()) if batches else ():
-        ready = min(ready, row["begun"]) if device_seconds else row["begun"]
-        device_seconds += row["device_seconds"]
-        if progress:
-            progress(row["inputs"], row["seconds"])
+    rows = [batch.to_row() for batch in _batches(left, batch_size)]
+    job = Job(make_engine, out, output_format)
+    try:
+        for row in done_by_workers(ArchiveWorker, job, rows, workers or device_count(), in_order=False):
+            ready = min(ready, row["begun"]) if device_seconds else row["begun"]
+            device_seconds += row["device_seconds"]
+            if progress:
+                progress(row["inputs"], row["seconds"])
+    except ClusterError as error:
+        raise ClusterError(f"{error}; the same command goes on where it was") from None
     asked = {one.path for one in wanted}
     results = {one.path: one for one in ledger.all_done() if one.path in asked}
     failures = [one for one in results.values() if one.error]
@@ -148,23 +147,3 @@ def _batches(inputs: Sequence[tuple[int, Input]], size: int) -> Iterator[Batch]:
     for start in range(0, len(inputs), size):
         part = inputs[start : start + size]
         yield Batch(part[0][0], tuple(one for _, one in part))
-
-
-def _done_by_workers(job: Job, batches: Sequence[Batch], workers: int) -> Iterator[dict[str, Any]]:
-    rows = [batch.to_row() for batch in batches]
-    data: Any = ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
-    workers = min(workers, len(rows))
-    done = data.map(ArchiveWorker, fn_constructor_args=(job,), compute=ActorPoolStrategy(size=workers), **share_of_node(workers))
-    try:
-        yield from done.iter_rows()
-    except SpeechxferError:
-        raise
-    except Exception as error:
-        raise ClusterError(f"the work stopped: {_reason(error)}; the same command goes on where it was") from None
-
-
-def _reason(error: Exception) -> str:
-    """Give of an error that Ray wraps in its own, with their tracebacks, the line that says what was wrong first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    own = [line.rpartition("Error: ")[2] for line in lines if re.match(r"[\w.]*Error: ", line)]
-    return (own or lines or [type(error).__name__])[0]

@@ -58,13 +58,14 @@ def share_of_node(workers: int) -> dict[str, float]:
     return {"num_cpus": max(1.0, smallest // per_node)}
 
 
-def check_nodes(model: str) -> None:
+def check_nodes(model: str | None) -> None:
     """Ask every node for what it needs, before hours of work.
 
     Parameters
     ----------
     model
-        Directory that each node must have, or the name of a model that comes with the package.
+        Directory that each node must have, URL that it must reach, or name of a model that comes with the package; None if no
+        model is needed.
 
     Raises
     ------
@@ -72,12 +73,13 @@ def check_nodes(model: str) -> None:
         With all that is wrong, node by node.
     """
     expected = (__version__, sys.version_info[:2])
-    problems = []
+    problems, asked = [], []
     for node in _alive():
         here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        asked = ray.remote(_ready).options(num_cpus=0, scheduling_strategy=here).remote(model, expected)
+        asked.append((node, ray.remote(_ready).options(num_cpus=0, scheduling_strategy=here).remote(model, expected)))
+    for node, answer in asked:
         try:
-            problem = ray.get(asked, timeout=_PATIENCE_SECONDS)
+            problem = ray.get(answer, timeout=_PATIENCE_SECONDS)
         except Exception as error:
             problem = f"cannot run speechxfer: {str(error).strip().splitlines()[-1]}"
         if problem:
@@ -86,17 +88,27 @@ def check_nodes(model: str) -> None:
         raise ClusterError("the cluster is not ready:\n" + "\n".join(problems))
 
 
-def _ready(model: str, expected: Sequence[Any]) -> str | None:
+def _ready(model: str | None, expected: Sequence[Any]) -> str | None:
     from speechxfer import __version__ as version
-    from speechxfer.errors import ModelError
-    from speechxfer.models import read_config
 
     found = (version, sys.version_info[:2])
     if found != tuple(expected):
         return f"speechxfer {version} on Python {'.'.join(map(str, found[1]))}; here it is {expected[0]} on {expected[1]}"
+    return None if model is None else _missing(model)
+
+
+def _missing(model: str) -> str | None:
+    """Say if there is no such model here; one elsewhere is not fetched yet, which may take its time."""
+    from speechxfer.data import is_remote, list_files
+    from speechxfer.errors import ModelError, StorageError
+    from speechxfer.models import read_config
+
     try:
-        read_config(model)
-    except ModelError as error:
+        if not is_remote(model):
+            read_config(model)
+        elif not any(name.endswith("/config.json") for name in list_files(model)):
+            return f"{model}: no model is there"
+    except (ModelError, StorageError) as error:
         return str(error)
     return None
 

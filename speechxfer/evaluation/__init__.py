@@ -35,7 +35,7 @@ _PUBLIC = {
     "ErrorCounts": "speechxfer.evaluation.metrics",
     "RowErrors": "speechxfer.evaluation.answers",
     "SetScores": "speechxfer.evaluation.answers",
-    "as_items": "speechxfer.evaluation.scoring",
+    "as_items": "speechxfer.evaluation.answering",
     "bootstrap_interval": "speechxfer.evaluation.significance",
     "character_errors": "speechxfer.evaluation.metrics",
     "evaluate": "speechxfer.evaluation.scoring",
@@ -55,6 +55,7 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.evaluation.answering import as_items as as_items
     from speechxfer.evaluation.answers import RowErrors as RowErrors
     from speechxfer.evaluation.answers import SetScores as SetScores
     from speechxfer.evaluation.answers import score_answers as score_answers
@@ -93,7 +94,6 @@ if TYPE_CHECKING:
     from speechxfer.evaluation.proof import Difference as Difference
     from speechxfer.evaluation.proof import Verdict as Verdict
     from speechxfer.evaluation.proof import compare as compare
-    from speechxfer.evaluation.scoring import as_items as as_items
     from speechxfer.evaluation.scoring import evaluate as evaluate
     from speechxfer.evaluation.scoring import score_set as score_set
     from speechxfer.evaluation.significance import bootstrap_interval as bootstrap_interval

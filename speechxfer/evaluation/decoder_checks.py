@@ -10,7 +10,8 @@ from typing import Any
 
 from speechxfer.data import Manifest
 from speechxfer.decoding import share_with_times
-from speechxfer.evaluation.scoring import as_items, evaluate
+from speechxfer.evaluation.answering import as_items
+from speechxfer.evaluation.scoring import evaluate
 from speechxfer.features import FeatureSource
 from speechxfer.models import SpeechModel, for_inference
 

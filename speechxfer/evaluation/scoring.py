@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from speechxfer.data import Manifest, check_sets, normalise, parse_manifest
-from speechxfer.decoding import (
-    Decoder,
-    calibrate_segment,
-    calibration_error,
-    classify,
-    make_decoder,
-    read_hotwords,
-    recognise,
-    write,
-    writing_options,
-)
+from speechxfer.data import Manifest, Spread, check_sets, normalise, parse_manifest, plan_batches
+from speechxfer.decoding import calibration_error, read_hotwords
+from speechxfer.evaluation.answering import Answer, Recogniser, answer, as_items
 from speechxfer.evaluation.answers import SetScores, score_answers
 from speechxfer.evaluation.groups import GroupSpec
 from speechxfer.evaluation.metrics import right_words, term_counts
-from speechxfer.features import FeatureSource, FeatureStore, Item
-from speechxfer.models import (
-    Features,
-    InferenceModel,
-    SpeechModel,
-    for_inference,
-    load_model,
-    suitable_batch_seconds,
-)
+from speechxfer.features import FeatureSource, FeatureStore
+from speechxfer.models import InferenceModel, SpeechModel, load_model
 from speechxfer.transcript import Segment
+
+_PART_SECONDS = 600.0  # of padded audio, that one worker recognises at a time
 
 
 def evaluate(
@@ -51,6 +37,7 @@ def evaluate(
     language: str | None = None,
     terms: str | Path | Sequence[str] = (),
     store: FeatureStore | None = None,
+    spread: Spread | None = None,
 ) -> SetScores:
     """Score a saved model on a set.
 
@@ -74,6 +61,8 @@ def evaluate(
         Words of interest, whose recall and precision are reported; a file or lines as for hotwords.
     store
         Keeps what the encoder computes, for other models with the same encoder.
+    spread
+        Has others recognise, such as `speechxfer.distributed.on_cluster`; None recognises here.
 
     Returns
     -------
@@ -91,16 +80,21 @@ def evaluate(
     wanted = _terms(terms, speech_model.normaliser) if terms else ()
     read = manifest if isinstance(manifest, Manifest) else parse_manifest(manifest)
     checked, skipped = check_sets({"set": read}, speech_model.task, on_bad_row, speech_model.normaliser)
-    split, exactness = for_inference(speech_model, device, precision)
-    size = batch_seconds or suitable_batch_seconds(split.device)
-    source = FeatureSource(split, speech_model.frontend, store, exactness, batch_seconds=size)
-    source.plan(as_items(checked["set"]))
-    decoder, writing = None, None
-    if speech_model.tokens:
-        writing = writing_options(hotwords, language_model, prompt, language)
-    elif hotwords or language_model or prompt:
-        decoder = make_decoder(speech_model.vocabulary, hotwords, language_model, prompt)
-    result = score_set(split, source, speech_model, checked["set"], exactness, groups, decoder=decoder, writing=writing)
+    make = functools.partial(
+        Recogniser,
+        device=device,
+        precision=precision,
+        batch_seconds=batch_seconds,
+        hotwords=hotwords,
+        language_model=language_model,
+        prompt=prompt,
+        language=language,
+    )
+    if spread is None:
+        answers = make(speech_model, store=store)(checked["set"])
+    else:
+        answers = _recognised_by(spread, functools.partial(make, model), checked["set"])
+    result = _score(speech_model, checked["set"], answers, groups, intervals=True)
     if wanted:
         result.scores["terms"] = term_counts(result.rows.references, result.rows.answers, wanted).to_dict()
     if skipped:
@@ -108,15 +102,17 @@ def evaluate(
     return result
 
 
+def _recognised_by(spread: Spread, make: Callable[[], Recogniser], manifest: Manifest) -> list[Answer]:
+    """Have parts of a set recognised, utterances of like length together; gives answers in the order of the set."""
+    planned = plan_batches([item.seconds for item in as_items(manifest)], _PART_SECONDS)
+    answered = spread(make, [manifest.select(rows) for rows in planned])
+    in_order = {row: one for rows, part in zip(planned, answered, strict=True) for row, one in zip(rows, part, strict=True)}
+    return [in_order[row] for row in range(len(manifest))]
+
+
 def _terms(source: str | Path | Sequence[str], normaliser: str) -> list[str]:
     """Give terms as texts are compared."""
     return [normalise(one.written, normaliser) for one in read_hotwords(source, None)]
-
-
-def as_items(manifest: Manifest, view: int | None = None, speed: float = 1.0) -> list[Item]:
-    """Give a checked manifest's utterances as items of one view."""
-    seconds = manifest.columns["duration"]
-    return [Item(utterance, float(seconds[row]) / speed, view) for row, utterance in enumerate(manifest)]
 
 
 def score_set(
@@ -128,8 +124,6 @@ def score_set(
     groups: GroupSpec | None = None,
     *,
     intervals: bool = True,
-    decoder: Decoder | None = None,
-    writing: Mapping[str, Any] | None = None,
 ) -> SetScores:
     """Score a set whose rows are checked.
 
@@ -147,55 +141,42 @@ def score_set(
         See `group_rows`.
     intervals
         False leaves out groups and intervals, as for dev in each epoch.
-    decoder
-        Of a CTC model; None is greedy.
-    writing
-        Options of a model with a decoder, see `writing_options`.
 
     Returns
     -------
     SetScores
         The set's scores.
     """
-    features = source.features(as_items(manifest))
-    given: dict[str, Any] = {"labels": speech_model.labels, "normaliser": speech_model.normaliser}
-    given |= {"groups": groups, "intervals": intervals}
-    if not speech_model.writes:
-        best = classify(split, features, precision).argmax(dim=-1).tolist()
-        return score_answers(manifest, [speech_model.labels[number] for number in best], **given)
-    heard, blank = _heard(split, features, speech_model, precision, decoder, writing or {})
-    result = score_answers(manifest, [segment.text for segment in heard], **given)
-    words = _words(heard, result.rows.references, result.rows.answers) if intervals else ()
+    answers = answer(split, source, speech_model, as_items(manifest), precision)
+    return _score(speech_model, manifest, answers, groups, intervals=intervals)
+
+
+def _score(
+    speech_model: SpeechModel, manifest: Manifest, answers: Sequence[Answer], groups: GroupSpec | None, *, intervals: bool
+) -> SetScores:
+    """Score answers, and the confidences of what was heard."""
+    result = score_answers(
+        manifest,
+        [one.text for one in answers],
+        labels=speech_model.labels,
+        normaliser=speech_model.normaliser,
+        groups=groups,
+        intervals=intervals,
+    )
+    heard = [one.segment for one in answers if one.segment is not None]
+    words = _words(heard, result.rows.references, result.rows.answers) if intervals and heard else ()
     if words:
         result.scores["confidence"] = {"words": len(words), "error": calibration_error(*zip(*words, strict=True))}
+    frames = [one.input_length for one in answers]
+    blank = float(np.average([one.blank_share for one in answers], weights=frames)) if any(frames) else 0.0
     return replace(result, blank_share=blank, words=words)
-
-
-def _heard(
-    split: InferenceModel,
-    features: Sequence[Features],
-    speech_model: SpeechModel,
-    precision: str,
-    decoder: Decoder | None,
-    writing: Mapping[str, Any],
-) -> tuple[list[Segment], float]:
-    """Give what was heard in each utterance, and the share of blank frames of a CTC model."""
-    if speech_model.tokens:
-        segments, blank = write(split, features, speech_model.tokens, precision, **writing), 0.0
-    else:
-        assert speech_model.vocabulary is not None
-        recognised = recognise(split, features, speech_model.vocabulary, precision, decoder=decoder)
-        segments = [item.segment for item in recognised]
-        frames = [item.input_length for item in features]
-        blank = float(np.average([item.blank_share for item in recognised], weights=frames))
-    return [calibrate_segment(segment, speech_model.calibration) for segment in segments], blank
 
 
 def _words(heard: Sequence[Segment], references: Sequence[str], answers: Sequence[str]) -> tuple[tuple[float, bool], ...]:
     """Give the confidence of each word, and whether it is right; a row whose words the normaliser changed is left out."""
     found: list[tuple[float, bool]] = []
-    for segment, reference, answer in zip(heard, references, answers, strict=True):
-        right = right_words(reference, answer)
+    for segment, reference, answered in zip(heard, references, answers, strict=True):
+        right = right_words(reference, answered)
         if len(right) == len(segment.words):
             found += [(word.confidence, one) for word, one in zip(segment.words, right, strict=True)]
     return tuple(found)

@@ -12,6 +12,7 @@ _PUBLIC = {
     "InputKeys": "speechxfer.features.keys",
     "Item": "speechxfer.features.item",
     "MemoryStore": "speechxfer.features.store",
+    "PrefixRunner": "speechxfer.features.prefix_runner",
     "RecordFile": "speechxfer.features.record_file",
     "Statistics": "speechxfer.features.statistics",
     "StatisticsEncoder": "speechxfer.features.statistics",
@@ -22,6 +23,7 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.features.item import Item as Item
     from speechxfer.features.keys import InputKeys as InputKeys
+    from speechxfer.features.prefix_runner import PrefixRunner as PrefixRunner
     from speechxfer.features.record_file import RecordFile as RecordFile
     from speechxfer.features.source import FeatureSource as FeatureSource
     from speechxfer.features.statistics import Statistics as Statistics

@@ -1,6 +1,8 @@
 """Keys of features: everything that they depend on in, 32 bytes out. A changed cause is another key, never a stale hit.
 
-The first half of a key is the content of the audio, so that a store can be asked for what comes from it.
+The first half of a key is the content of the audio, so that a store can be asked for what comes from it: the bytes of a file and
+which stretch of it is meant. Decoding it only to know it would cost a tenth of a small encoder's pass; what decodes is a cause
+instead. Of a file elsewhere, and of samples in memory, the samples are the content.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+import soundfile
 import torch
 from torch import Tensor
 
@@ -27,7 +30,7 @@ from speechxfer.features.item import Item
 from speechxfer.features.record_file import KEY_BYTES
 from speechxfer.models import Frontend, InferenceModel
 
-_PACKAGES = ("torch", "torchaudio", "transformers", "numpy")
+_PACKAGES = ("torch", "torchaudio", "transformers", "numpy", "soundfile", "av")
 _CODE = (
     "models/*.py",
     "data/audio.py",
@@ -35,10 +38,12 @@ _CODE = (
     "data/batching.py",
     "data/effects.py",
     "data/g711.py",
+    "features/prefix_runner.py",
     "features/source.py",
     "integrations/trainer.py",
 )
 _WRITTEN_TOGETHER = 64
+_DECIMALS = 6  # of times in seconds: finer than a sample
 _YOUNG_SECONDS = 2.0  # a file changed again within its clock's tick looks unchanged
 
 
@@ -110,7 +115,7 @@ class InputKeys:
 
 def _causes(split: InferenceModel, settings: str, precision: str, dtype: torch.dtype) -> bytes:
     """Hash all that features depend on but for the audio: weights, code, and how inputs are made and computed with."""
-    versions = [f"{package} {version(package)}" for package in _PACKAGES]
+    versions = [f"{package} {version(package)}" for package in _PACKAGES] + [soundfile.__libsndfile_version__]
     attention = str(getattr(split.model.config, "_attn_implementation", ""))
     computing = [precision, str(dtype), split.device.type, attention]
     return _digest(split.prefix_digest(), settings, *computing, *versions, _code_digest())
@@ -129,7 +134,7 @@ def _code_digest() -> bytes:
 
 
 class AudioContents:
-    """Hashes of decoded audio, remembered for files that did not change.
+    """Hashes of audio, remembered for files that did not change.
 
     Parameters
     ----------
@@ -145,6 +150,7 @@ class AudioContents:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._unwritten: dict[str, tuple[str, bytes]] = {}
+        self._files: dict[str, tuple[str, bytes]] = {}
         self._lock = threading.Lock()
         with self._saying_which():
             path.touch(mode=0o600)
@@ -159,12 +165,12 @@ class AudioContents:
             raise StoreError(f"{self._path}: cannot be used: {error}; remove it, and it is made anew") from None
 
     def digest(self, utterance: Utterance, rate: int) -> bytes:
-        """Give the hash of an utterance's samples at a rate.
+        """Give the hash of an utterance's audio at a rate.
 
         Raises
         ------
         AudioError
-            If they cannot be read.
+            If it cannot be read.
         """
         if isinstance(utterance.audio, Waveform):
             return _digest(load_audio(utterance, rate).tobytes())
@@ -177,13 +183,28 @@ class AudioContents:
                 known = self._database.execute("SELECT file, digest FROM contents WHERE stretch = ?", (stretch,)).fetchone()
         if known and file and file == known[0]:
             return bytes(known[1])
-        digest = _digest(load_audio(utterance, rate).tobytes())
+        digest = self._content(utterance, path, file, rate)
         # Without an identity the file is read again the next time; that it was asked for must be known to `prune`.
         unchanged = file if file == _identity(path) else ""
         with self._lock:
             self._unwritten[stretch] = unchanged, digest
         if len(self._unwritten) >= _WRITTEN_TOGETHER:
             self.write()
+        return digest
+
+    def _content(self, utterance: Utterance, path: str, file: str, rate: int) -> bytes:
+        if is_remote(path):
+            return _digest(load_audio(utterance, rate).tobytes())
+        times = [None if time is None else round(time, _DECIMALS) for time in (utterance.start, utterance.end)]
+        return _digest(self._file_digest(path, file), json.dumps([*times, utterance.channel, rate]))
+
+    def _file_digest(self, path: str, file: str) -> bytes:
+        """Hash a file, once for all its stretches."""
+        known = self._files.get(path)
+        if known and file and known[0] == file:
+            return known[1]
+        digest = _hash_file(path)
+        self._files[path] = file, digest
         return digest
 
     def write(self) -> None:
@@ -197,7 +218,7 @@ class AudioContents:
                 self._unwritten.clear()
 
     def contents_of(self, utterances: Iterable[Utterance]) -> set[bytes]:
-        """Give the hashes of utterances' samples, at each rate that was ever asked for; what cannot be read has none."""
+        """Give the hashes of utterances' audio, at each rate that was ever asked for; what cannot be read has none."""
         rates = {json.loads(stretch)[-1] for stretch in self._stretches()}
         return {digest for utterance in utterances for rate in rates if (digest := self._if_readable(utterance, rate))}
 
@@ -235,6 +256,14 @@ class AudioContents:
         """Remember what was hashed, and let go of the file."""
         self.write()
         self._database.close()
+
+
+def _hash_file(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=KEY_BYTES // 2)).digest()
+    except OSError as error:
+        raise AudioError(f"{path}: {error.strerror or error}") from None
 
 
 def _identity(path: str) -> str:

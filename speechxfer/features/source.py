@@ -1,32 +1,23 @@
-"""FeatureSource: utterances in, features at a model's cut out, each computed once and kept in the store.
-
-Audio is decoded and turned into model inputs by threads while the prefix runs on what is ready.
-"""
+"""FeatureSource: utterances in, features at a model's cut out, each computed once and kept in the store."""
 
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 
-from speechxfer.data import WaveformAugmenter, load_audio, plan_batches
+from speechxfer.data import WaveformAugmenter, plan_batches
 from speechxfer.errors import AudioError
 from speechxfer.features.item import Item
+from speechxfer.features.prefix_runner import NUM_READERS, PrefixRunner
 from speechxfer.features.store import FeatureStore
-from speechxfer.models import FeatureBatch, Features, Frontend, InferenceModel, autocast, collate
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+from speechxfer.models import FeatureBatch, Features, Frontend, InferenceModel, collate
 
 _HOST = torch.device("cpu")
-_THREADS = max(2, min(8, (os.cpu_count() or 2) // 2))
-_LOOK_AHEAD = _THREADS + 1  # batches whose audio is being read while one is computed
 
 
 class FeatureSource:
@@ -51,6 +42,8 @@ class FeatureSource:
 
     Attributes
     ----------
+    runner
+        What computes features.
     seconds_waited
         In `batches`, for features.
     planned_bytes
@@ -70,8 +63,7 @@ class FeatureSource:
         self._split = split
         self._frontend = frontend
         self._store = store
-        self._precision = precision
-        self._augmenter = augmenter
+        self.runner = PrefixRunner(split, frontend, precision, augmenter)
         self._batch_seconds = batch_seconds
         self._key_of = store.keys(split, frontend, precision, augmenter) if store is not None else None
         self._keys: dict[tuple[Any, ...], bytes] = {}
@@ -89,7 +81,7 @@ class FeatureSource:
         """
         if self._key_of is None:
             return
-        with ThreadPoolExecutor(_THREADS) as pool:  # a store on disk looks into the audio
+        with ThreadPoolExecutor(NUM_READERS) as pool:  # a store on disk looks into the audio
             distinct = dict(zip(pool.map(self._key, items), items, strict=True))
         ordered = [distinct[key] for key in sorted(distinct)]
         for rows in plan_batches(self._seconds(ordered), self._batch_seconds):
@@ -97,12 +89,21 @@ class FeatureSource:
             self._plan_group({self._key(item): item for item in group})
 
     def fill(self) -> Iterator[int]:
-        """Compute all that is planned and to be kept; give after each batch how many items are done."""
-        groups = [*{id(group): group for group in self._groups.values()}.values()]
-        done = 0
-        for group, _ in zip(groups, self._each(groups), strict=True):
-            done += len(group)
-            yield done
+        """Compute and keep what is missing; give after each group how many items it has."""
+        groups = self.missing()
+        for group, features in zip(groups, self.runner(groups), strict=True):
+            self.keep(group, features)
+            yield len(group)
+
+    def missing(self) -> list[Sequence[Item]]:
+        """Give what is planned and to be kept, and not there yet, in the groups in which it is computed."""
+        groups = {id(group): group for key, group in self._groups.items() if self._store is not None and key not in self._store}
+        return [*groups.values()]
+
+    def keep(self, group: Sequence[Item], features: Sequence[Features]) -> None:
+        """Put the features of one of those groups into the store."""
+        assert self._store is not None
+        self._store.put(dict(zip(map(self._key, group), features, strict=True)))
 
     @property
     def num_planned(self) -> int:
@@ -166,10 +167,10 @@ class FeatureSource:
 
     def _each(self, batches: Sequence[Sequence[Item]]) -> Iterator[list[Features]]:
         if self._store is None:
-            yield from self._compute(batches)
+            yield from self.runner(batches)
             return
         needed = self._needed_groups(batches)
-        computed = self._compute([group for groups in needed for group in groups])
+        computed = self.runner([group for groups in needed for group in groups])
         for batch, groups in zip(batches, needed, strict=True):
             fleeting: dict[bytes, Features] = {}
             for group in groups:
@@ -203,41 +204,3 @@ class FeatureSource:
                 error.utterance_id = item.utterance.id
                 raise
         return self._keys[item.place]
-
-    def _compute(self, batches: Sequence[Sequence[Item]]) -> Iterator[list[Features]]:
-        device = self._split.device
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for inputs in _ahead(pool, self._read, batches, _LOOK_AHEAD):
-                with autocast(device, self._precision):
-                    features = self._split.prefix(inputs.to(device))
-                yield features
-
-    def _read(self, batch: Sequence[Item]) -> FeatureBatch:
-        return collate([self._read_one(item) for item in batch])
-
-    @torch.no_grad()
-    def _read_one(self, item: Item) -> Features:
-        try:
-            samples = load_audio(item.utterance, self._frontend.sampling_rate)
-        except AudioError as error:
-            error.utterance_id = item.utterance.id
-            raise
-        if item.view is not None and self._augmenter is not None:
-            samples = self._augmenter(samples, item.utterance.id, item.view)
-        inputs = self._frontend(samples)
-        return Features(inputs, len(inputs))
-
-
-def _ahead(pool: ThreadPoolExecutor, make: Callable[[Given], Made], given: Iterable[Given], look_ahead: int) -> Iterator[Made]:
-    """Map in order, with a bounded number of results under way."""
-    under_way: deque[Future[Made]] = deque()
-    try:
-        for one in given:
-            under_way.append(pool.submit(make, one))
-            if len(under_way) > look_ahead:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        for future in under_way:
-            future.cancel()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from speechxfer.data import Utterance
 from speechxfer.features.item import Item
@@ -36,8 +35,6 @@ class StatisticsEncoder:
         Upper bound of padded audio in one forward; None suits the device.
     store
         Keeps features; None computes them each time.
-    random_weights
-        Take the model's shape only, with weights that are random and always the same: the control.
 
     Attributes
     ----------
@@ -62,13 +59,8 @@ class StatisticsEncoder:
         precision: str = "auto",
         batch_seconds: float | None = None,
         store: FeatureStore | None = None,
-        random_weights: bool = False,
     ) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            speech_model = new_head(
-                model, "classification", labels=("any",), weighted_layer_sum=True, random_encoder=random_weights
-            )
+        speech_model = new_head(model, "classification", labels=("any",), weighted_layer_sum=True)
         split, exactness = for_inference(speech_model, device, precision, keep_deviations=True)
         size = batch_seconds or suitable_batch_seconds(split.device)
         self._source = FeatureSource(split, speech_model.frontend, store, exactness, batch_seconds=size)

@@ -11,7 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from speechxfer.errors import ModelError
+from speechxfer.data import fetch, is_remote, list_files
+from speechxfer.errors import ModelError, StorageError
 from speechxfer.models.families import Family
 
 EMBEDDED = "tiny"
@@ -22,8 +23,8 @@ _OLD_NAMES = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".
 
 
 def read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
-    """Find a model's directory and read its `config.json`."""
-    path = Path(directory)
+    """Find a model's directory, which is fetched if it is a URL, and read its `config.json`."""
+    path = _fetched(str(directory)) if is_remote(directory) else Path(directory)
     if str(directory) == EMBEDDED and not path.exists():
         path = Path(str(files("speechxfer"))) / "assets" / EMBEDDED
     if (path / "model" / "config.json").is_file():
@@ -43,6 +44,25 @@ def read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
     return path, config
 
 
+def _fetched(url: str) -> Path:
+    try:
+        files = list_files(url.rstrip("/"))
+        folder = url.rstrip("/")
+        if f"{folder}/model/config.json" in files:
+            folder += "/model"
+        wanted = [name for name in files if name.rpartition("/")[0] == folder and not _is_pickle(name)]
+        if f"{folder}/config.json" not in wanted:
+            raise ModelError(f"{url}: not a model directory, config.json is missing")
+        return fetch(wanted)
+    except StorageError as error:
+        raise ModelError(f"{error}") from None
+
+
+def _is_pickle(name: str) -> bool:
+    """Tell by its name what nobody should open; `model.bin` is CTranslate2's and harmless."""
+    return name.endswith((".bin", ".pt", ".pth", ".ckpt")) and name.rpartition("/")[2] != "model.bin"
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read all tensors of `model.safetensors`, or of the parts its index names, as fp32."""
     index = path / "model.safetensors.index.json"
@@ -53,7 +73,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for file in files:
         if not file.is_file():
-            pickles = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+            pickles = sorted(p.name for p in path.iterdir() if _is_pickle(p.name))
             found = f"; {', '.join(pickles)} is a pickle and is not opened: convert it to safetensors" if pickles else ""
             raise ModelError(f"{path}: {file.name} is missing{found}")
         tensors |= read_tensors(file)

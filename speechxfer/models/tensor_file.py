@@ -23,10 +23,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """
     beside = path.with_suffix(".part")
     whole: dict[str, Tensor] = {}
+    places: set[int] = set()
     for name, tensor in tensors.items():
         own = tensor.detach().cpu().contiguous()
         # The format has no tied weights.
-        whole[name] = own.clone() if any(own.data_ptr() == other.data_ptr() for other in whole.values()) else own
+        whole[name] = own.clone() if own.data_ptr() in places else own
+        places.add(whole[name].data_ptr())
     try:
         save_file(whole, beside, dict(metadata))
         with beside.open("rb") as file:

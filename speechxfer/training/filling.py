@@ -1,13 +1,25 @@
-"""Filling a store: a recipe in, its frozen features on the disk, for runs to come."""
+"""Filling a store: a recipe in, its frozen features on the disk, for runs to come.
+
+Whoever computes, this process alone writes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from speechxfer.data import Spread
 from speechxfer.errors import RecipeError, RunStoppedError
 from speechxfer.evaluation import as_items
-from speechxfer.models import Cut
+from speechxfer.features import DiskStore, FeatureSource, Item, PrefixRunner
+from speechxfer.models import Cut, Features
 from speechxfer.recipe import Recipe
 from speechxfer.training.interrupt import interruptible
 from speechxfer.training.preparation import prepare
@@ -23,8 +35,12 @@ from speechxfer.training.stages import (
 Listener = Callable[[int, int], None]
 """Told how many items of how many are done."""
 
+Group = Sequence[Item]
 
-def fill_store(recipe: Recipe, listener: Listener | None = None) -> tuple[int, int]:
+_GROUPS = 16  # that one worker computes at a time, the next ones being read meanwhile
+
+
+def fill_store(recipe: Recipe, listener: Listener | None = None, spread: Spread | None = None) -> tuple[int, int]:
     """Compute what is frozen in a recipe's stages and put it into its store.
 
     A stage whose frozen part an earlier stage trains is left to the run.
@@ -35,6 +51,8 @@ def fill_store(recipe: Recipe, listener: Listener | None = None) -> tuple[int, i
         With `store.directory`.
     listener
         Told of progress.
+    spread
+        Has others compute, such as `speechxfer.distributed.on_cluster`, on the kind of device that is here; None computes here.
 
     Returns
     -------
@@ -71,10 +89,45 @@ def fill_store(recipe: Recipe, listener: Listener | None = None) -> tuple[int, i
             source = make_source(recipe, split, speech_model, store, accelerator, augmenter)
             source.plan(as_items(sets["dev"]))
             source.plan([item for views in training_set.views for item in views])
-            for done in source.fill():
+            kept = source.num_planned - source.num_fleeting
+            done = kept - sum(len(group) for group in source.missing())
+            for added in _fill(source, store, spread):
+                done += added
                 if listener:
-                    listener(done, source.num_planned - source.num_fleeting)
+                    listener(done, kept)
                 if is_interrupted():
                     raise RunStoppedError(f"stopped; the same command goes on ({recipe.store.directory})")
-            count += source.num_planned - source.num_fleeting
+            count += kept
         return count, store.num_bytes
+
+
+def _fill(source: FeatureSource, store: DiskStore, spread: Spread | None) -> Iterator[int]:
+    """Compute and keep what is missing; give after each group how many items it has."""
+    if spread is None:
+        yield from source.fill()
+        return
+    groups = source.missing()
+    parts = [groups[start : start + _GROUPS] for start in range(0, len(groups), _GROUPS)]
+    computed = spread(functools.partial(_computer, _to_be_sent(source.runner), store.dtype), parts)
+    for part, results in zip(parts, computed, strict=True):
+        for group, features in zip(part, results, strict=True):
+            source.keep(group, features)
+            yield len(group)
+
+
+def _to_be_sent(runner: PrefixRunner) -> PrefixRunner:
+    """Give a copy whose weights are plain: torch sends no weight norm, which while frozen gives the same weight each time."""
+    split = copy.deepcopy(runner.split)
+    for module in split.modules() if isinstance(split, nn.Module) else ():
+        if parametrize.is_parametrized(module):
+            weights = {name: getattr(module, name).detach() for name in dict(module.parametrizations)}  # type: ignore[arg-type]
+            module.__class__ = type(module).__bases__[0]  # removing them would take them from the class, which both share
+            del module.parametrizations
+            for name, weight in weights.items():
+                module.register_parameter(name, nn.Parameter(weight, requires_grad=False))
+    return replace(runner, split=split)
+
+
+def _computer(runner: PrefixRunner, dtype: torch.dtype) -> Callable[[Sequence[Group]], list[list[Features]]]:
+    """Give what computes groups, as they are kept."""
+    return lambda groups: [[one.to(dtype, torch.device("cpu")) for one in features] for features in runner(groups)]

@@ -12,6 +12,7 @@ _PUBLIC = {
     "NOTHING_SPECIAL": "speechxfer.transcription.recogniser",
     "OVERLAP_SECONDS": "speechxfer.transcription.segments",
     "REPEAT_SECONDS": "speechxfer.transcription.channels",
+    "SPEECH_PROBABILITY": "speechxfer.transcription.channels",
     "Recogniser": "speechxfer.transcription.recogniser",
     "Recording": "speechxfer.transcription.files",
     "SegmentMaker": "speechxfer.transcription.recogniser",
@@ -28,6 +29,7 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from speechxfer.transcription.channels import REPEAT_SECONDS as REPEAT_SECONDS
+    from speechxfer.transcription.channels import SPEECH_PROBABILITY as SPEECH_PROBABILITY
     from speechxfer.transcription.channels import repeats as repeats
     from speechxfer.transcription.engine import Transcriber as Transcriber
     from speechxfer.transcription.files import Recording as Recording

@@ -17,7 +17,7 @@ _HOP = 8  # frames for which it is decided
 _WINDOW = 32 * VAD_FRAME  # samples that are looked at for it
 REPEAT_SECONDS = _WINDOW / VAD_RATE
 _MAX_LAG = 8 * VAD_FRAME  # a quarter of a second, more than an echo through a telephone network
-_SPEECH = 0.35
+SPEECH_PROBABILITY = 0.35  # from which on a channel is taken to speak
 _EXPLAINED = 0.6  # share of a channel's power that another one predicts
 _EQUAL_DB = 1.0
 
@@ -53,10 +53,10 @@ class RepeatFilter:
         """
         kept = speech.copy()
         for first in range(0, len(speech), _HOP):
-            now = speech[first : first + _HOP].max(axis=0) >= _SPEECH
+            now = speech[first : first + _HOP].max(axis=0) >= SPEECH_PROBABILITY
             self.spoken += now
             # An echo goes on for a moment when its speaker has stopped.
-            talking = np.flatnonzero(speech[max(0, first - _HOP) : first + _HOP].max(axis=0) >= _SPEECH)
+            talking = np.flatnonzero(speech[max(0, first - _HOP) : first + _HOP].max(axis=0) >= SPEECH_PROBABILITY)
             if len(talking) < 2 or not now.any():
                 continue
             middle = (first + _HOP // 2) * VAD_FRAME

@@ -131,13 +131,3 @@ def test_slurm_scripts(name):
         understood(["finetune", *words])
     else:
         assert understood(shlex.split(line.partition("speechxfer ")[2]))["workers"] == options["nodes"]
-
-
-def test_container():
-    text = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
-    for sources in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
-        assert [name for name in sources.split() if not (ROOT / name).exists()] == []
-    extras = re.search(r"/src\[([a-z0-9,]+)\]", text)
-    assert extras and set(extras[1].split(",")) <= set(
-        re.findall(r"^([a-z0-9]+) = \[", (ROOT / "pyproject.toml").read_text(), re.M)
-    )

@@ -106,7 +106,9 @@ def small_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def save_complete_whisper(directory: Path, languages: tuple[str, ...] = (), positions: int = 24, *, brief: bool = False) -> None:
+def save_complete_whisper(
+    directory: Path, languages: tuple[str, ...] = (), positions: int = 24, *, decoder_layers: int = 3, brief: bool = False
+) -> None:
     """Save three random layers of width 32 on either side, and a tokenizer that knows single bytes.
 
     A brief one ends every answer after a token, where others go on for ever.
@@ -125,7 +127,7 @@ def save_complete_whisper(directory: Path, languages: tuple[str, ...] = (), posi
         encoder_layers=3,
         encoder_attention_heads=2,
         encoder_ffn_dim=64,
-        decoder_layers=3,
+        decoder_layers=decoder_layers,
         decoder_attention_heads=2,
         decoder_ffn_dim=64,
         vocab_size=len(numbers),
@@ -150,7 +152,7 @@ def save_complete_whisper(directory: Path, languages: tuple[str, ...] = (), posi
         is_multilingual=bool(languages),
         suppress_tokens=list(range(start, len(numbers))),
         begin_suppress_tokens=[end],
-        alignment_heads=[[1, 0], [2, 1]],
+        alignment_heads=[[max(0, decoder_layers - 2), 0], [decoder_layers - 1, 1]],
         **settings,
     )
     model.save_pretrained(directory)

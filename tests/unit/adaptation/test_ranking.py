@@ -4,14 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from speechxfer.adaptation import rank
+from speechxfer.adaptation.layer_probe import LayerScore, probe_layer
 from speechxfer.adaptation.logme import logme
-from speechxfer.adaptation.ranking import LayerScore, _ordered, _probe, _verdict
+from speechxfer.adaptation.ranking import _Findings, _ordered, _verdict
 from speechxfer.data import parse_manifest
 from speechxfer.errors import DataError
+from speechxfer.models import SplitModel
 
 
 @pytest.mark.parametrize("width", [5, 40])
@@ -37,16 +40,21 @@ def test_a_probe_does_not_profit_from_knowing_speakers():
     targets = np.eye(2)[labels]
     speaker = np.eye(10)[np.repeat(np.arange(10), 20)] + random.normal(0, 0.01, (200, 10))
     content = targets + random.normal(0, 0.1, (200, 2))
-    assert _probe(content, targets, blocks, "classification").mean() > 0.95
-    assert _probe(speaker, targets, blocks, "classification").mean() < 0.65
-    assert _probe(content, targets, blocks, "ctc").mean() > 0.8
-    assert _probe(random.normal(size=(200, 2)), targets, blocks, "ctc").mean() < 0.05
+    assert probe_layer(content, targets, blocks, "classification")[0].probe > 0.95
+    assert probe_layer(speaker, targets, blocks, "classification")[0].probe < 0.65
+    assert probe_layer(content, targets, blocks, "ctc")[0].probe > 0.8
+    assert probe_layer(random.normal(size=(200, 2)), targets, blocks, "ctc")[0].probe < 0.05
 
 
 def found_by(scores, parameters):
     blocks = np.repeat([f"s{number}" for number in range(10)], 20)
-    found = {name: ([LayerScore(float(right.mean()), 0.0)], right, 0.1) for name, right in scores.items()}
-    candidates, within = _ordered(found, parameters, blocks)
+    found = {
+        name: _Findings(
+            (LayerScore(float(right.mean()), 0.0),), right, np.ones(200), blocks, "speaker", parameters[name], 0.1, None
+        )
+        for name, right in scores.items()
+    }
+    candidates, within = _ordered(found)
     return candidates, within, _verdict(candidates, within)
 
 
@@ -61,7 +69,7 @@ def test_order_noise_and_verdict():
     candidates, within, verdict = found_by({**draw, "small": twin}, sizes)
     assert [one.model for one in candidates] == ["good", "small", "poor", "random"]
     assert within == ("small",)
-    assert "small is within noise and 4.0 times smaller: take that" in verdict
+    assert "small is within noise and 4.0 times smaller: take that. A head alone is right in about 9" in verdict
     assert sum(one.first_share for one in candidates) == pytest.approx(1)
     best = candidates[0]
     assert best.interval[0] < best.score < best.interval[1]
@@ -83,8 +91,12 @@ def test_from_audio_to_a_verdict(tones, small_models, speechxfer, task):
     assert scores == sorted(scores, reverse=True)
     for one in found["candidates"]:
         assert len(one["layers"]) == 4
-        assert one["score"] == pytest.approx(one["layers"][one["best_layer"]]["probe"]) == max(x["probe"] for x in one["layers"])
-    assert scores[0] > (0.9 if task == "classification" else 0.3)  # tones are easy to tell apart
+        probes = [layer["probe"] for layer in one["layers"]]
+        assert probes[one["best_layer"]] == max(probes)
+        assert one["score"] == pytest.approx(max(probes) if task == "classification" else 1 - one["head"]["cer"])
+        assert one["weights_mb"] == pytest.approx(one["parameters"] * 4 / 2**20, abs=0.1)
+    assert scores[0] > (0.9 if task == "classification" else 0.2)  # tones are easy to tell apart, by a head on chance less so
+    assert ("Expect WER of about" in found["verdict"]) == (task == "ctc") or "random weights" in found["verdict"]
 
 
 def test_the_same_twice_and_a_table(tones, small_whisper, speechxfer):
@@ -106,3 +118,42 @@ def test_what_cannot_be_ranked(tones, small_whisper, speechxfer):
     one_label.columns["label"] = ["a"] * len(one_label)
     with pytest.raises(DataError, match="one label only, 'a'"):
         rank(one_label, [str(small_whisper)], "classification")
+
+
+def test_what_was_encoded_is_not_encoded_again(tones, small_whisper, tmp_path, monkeypatch):
+    counts = [0]
+    original = SplitModel.prefix
+
+    def counting(split, inputs):
+        counts[0] += len(inputs.lengths)
+        return original(split, inputs)
+
+    monkeypatch.setattr(SplitModel, "prefix", counting)
+    first, again = (
+        (rank(parse_manifest(tones), [str(small_whisper)], "ctc", store=tmp_path / "store"), counts[0]) for _ in range(2)
+    )
+    # 60 for the probes of layers, 20 to train a head and 10 to choose by; each time these 10 and the 30 of test, to score it.
+    assert (first[1], again[1] - first[1]) == (130, 40)
+    assert first[0].candidates[0].head == again[0].candidates[0].head
+
+
+def test_how_far_the_data_is_from_where_the_model_is_to_work(tones, small_whisper, tmp_path, speechxfer):
+    manifest = parse_manifest(tones)
+    noisy = tmp_path / "noisy.csv"
+    rows = []
+    for number, utterance in enumerate(manifest):
+        samples, rate = soundfile.read(utterance.audio)
+        soundfile.write(tmp_path / f"{number}.wav", samples + np.random.default_rng(number).normal(0, 0.1, len(samples)), rate)
+        rows.append(f"{number}.wav,{utterance.fields['speaker']}")
+    noisy.write_text("audio,speaker\n" + "\n".join(rows) + "\n")
+    near, far = (
+        rank(manifest, [str(small_whisper)], "classification", target=parse_manifest(path)).candidates[0].gap
+        for path in (tones, noisy)
+    )
+    assert far.a_distance.exceeds_halves and not near.a_distance.exceeds_halves
+    assert far.a_distance.between > near.a_distance.between
+    words = ("--models", small_whisper, "--task", "classification", "--target", noisy)
+    _, said, _ = speechxfer("rank", tones, *words, "--json")
+    assert json.loads(said)["candidates"][0]["gap"]["a_distance"]["between"] == pytest.approx(far.a_distance.between)
+    code, said, _ = speechxfer("rank", tones, *words)
+    assert code == 0 and f"{far.a_distance.between:.2f}" in said

@@ -66,12 +66,12 @@ def test_who_wants_it_written_otherwise_is_answered_apart(counting, batcher):
 def test_what_waits_is_one_batch_with_the_urgent_first(counting, batcher):
     occupy(batcher)
     asked = {}
-    for urgency, seconds in ((Urgency.FILE, 2), (Urgency.PARTIAL, 1), (Urgency.FINAL, 3), (Urgency.FILE, 1)):
+    for urgency, seconds in ((Urgency.FILE, 1), (Urgency.PARTIAL, 1), (Urgency.FINAL, 2), (Urgency.FILE, 2)):
         asked[seconds, urgency] = batcher.submit(stretch(seconds * 16_000), lambda answer: answer / 16_000, urgency)
     counting.free.set()
     assert all(future.result(10) == seconds for (seconds, _), future in asked.items())
-    # At most four seconds, but never nothing.
-    assert counting.batches == [[80_000], [48_000, 16_000], [32_000, 16_000]]
+    # At most four seconds, but never nothing; and though a second of a file had room beside the calls, they do not wait for it.
+    assert counting.batches == [[80_000], [32_000, 16_000], [16_000, 32_000]]
 
 
 def test_an_error_reaches_who_asked_and_nobody_after(counting, batcher):
@@ -89,11 +89,14 @@ def test_other_work_is_done_on_the_same_thread(counting, batcher):
     assert batcher.call(threading.current_thread).result(10) is first is not threading.current_thread()
 
 
-def test_it_says_when_too_much_waits(counting, batcher):
+def test_it_says_when_too_much_of_calls_waits(counting, batcher):
     occupy(batcher)
-    assert not batcher.overloaded
     for _ in range(61):
         batcher.submit(stretch(16_000), lambda answer: answer, Urgency.FILE)
+    assert not batcher.overloaded and batcher.waiting_seconds == 61
+    for _ in range(9):
+        assert not batcher.overloaded
+        batcher.submit(stretch(16_000), lambda answer: answer, Urgency.PARTIAL)
     assert batcher.overloaded
 
 

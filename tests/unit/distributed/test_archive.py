@@ -11,29 +11,16 @@ from pathlib import Path
 
 import pytest
 
-ray = pytest.importorskip("ray")
-from ray.cluster_utils import Cluster  # noqa: E402
+pytest.importorskip("ray")
 
-from speechxfer.distributed import Ledger, transcribe_archive  # noqa: E402
-from speechxfer.distributed.archive import _wer  # noqa: E402
-from speechxfer.distributed.ledger import Batch  # noqa: E402
-from speechxfer.errors import ClusterError  # noqa: E402
-from speechxfer.transcription import find_recordings, render  # noqa: E402
-from tests.unit.distributed.engines import Reader  # noqa: E402
+from speechxfer.distributed import Ledger, transcribe_archive
+from speechxfer.distributed.archive import _wer
+from speechxfer.distributed.ledger import Batch
+from speechxfer.errors import ClusterError
+from speechxfer.transcription import find_recordings, render
+from tests.unit.distributed.engines import OnFullDisk, Reader, SlowOnOneNode
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Return a cluster whose head does no work."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        made.add_node(num_cpus=1)
-    made.wait_for_nodes()
-    yield made
-    ray.shutdown()
-    made.shutdown()
 
 
 @pytest.fixture
@@ -117,6 +104,32 @@ def test_a_driver_that_is_killed_is_followed_by_one_that_goes_on(cluster, archiv
     summary = transcribe_archive(recordings, str(out), Reader, cluster=cluster.address, batch_size=2)
     assert summary.done_before >= 2 * before
     check_whole(out, recordings)
+
+
+def test_a_slow_node_does_less_and_holds_nobody_up(cluster, archive, tmp_path):
+    import ray
+
+    recordings = archive(*(f"{number:02}.wav" for number in range(40)))
+    (tmp_path / "by").mkdir()
+    slow = next(node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
+    make = functools.partial(SlowOnOneNode, slow, str(tmp_path / "by"))
+    transcribe_archive(recordings, str(tmp_path / "out"), make, cluster=cluster.address, workers=2, batch_size=1)
+    check_whole(tmp_path / "out", recordings)
+    done = {path.name: len(path.read_text()) for path in (tmp_path / "by").iterdir()}
+    assert sum(done.values()) == 40 and done.get(slow, 0) < 15
+
+
+def test_a_full_disk_is_named_and_the_work_goes_on_once_there_is_room(cluster, archive, tmp_path):
+    recordings = archive(*(f"{number:02}.wav" for number in range(12)))
+    full = tmp_path / "full"
+    full.touch()
+    make = functools.partial(OnFullDisk, str(full))
+    with pytest.raises(ClusterError, match=r"No space left on device; the same command goes on where it was$"):
+        transcribe_archive(recordings, str(tmp_path / "out"), make, cluster=cluster.address, workers=1, batch_size=2)
+    full.unlink()
+    summary = transcribe_archive(recordings, str(tmp_path / "out"), make, cluster=cluster.address, workers=1, batch_size=2)
+    assert 0 < summary.done_before < 12
+    check_whole(tmp_path / "out", recordings)
 
 
 def test_the_wer_is_that_of_all_recordings_whose_text_is_known(memory):

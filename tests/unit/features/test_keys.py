@@ -158,8 +158,8 @@ def test_a_changed_file_is_a_miss_however_alike_it_looks(key, clip):
 
 def test_only_files_that_cannot_have_changed_unseen_are_remembered(clip, tmp_path, monkeypatch):
     reads = []
-    real = keys.load_audio
-    monkeypatch.setattr(keys, "load_audio", lambda *given: reads.append(given) or real(*given))
+    real = keys._hash_file
+    monkeypatch.setattr(keys, "_hash_file", lambda *given: reads.append(given) or real(*given))
     contents, utterance = AudioContents(tmp_path / "audio.sqlite"), Utterance("clip", str(clip))
     later = keys.time.time() + 60
     for expected in (1, 2):  # its change is younger than two seconds
@@ -172,6 +172,20 @@ def test_only_files_that_cannot_have_changed_unseen_are_remembered(clip, tmp_pat
     again = AudioContents(tmp_path / "audio.sqlite")
     assert again.digest(utterance, RATE) in digests and len(reads) == 3
     assert sqlite3.connect(tmp_path / "audio.sqlite").execute("SELECT count(*) FROM contents").fetchone() == (1,)
+
+
+def test_a_long_recording_is_read_once_for_all_its_stretches(clip, tmp_path, monkeypatch):
+    reads = []
+    real = keys._hash_file
+    monkeypatch.setattr(keys, "_hash_file", lambda *given: reads.append(given) or real(*given))
+    later = keys.time.time() + 60
+    monkeypatch.setattr(keys.time, "time", lambda: later)
+    contents = AudioContents(tmp_path / "audio.sqlite")
+    stretches = [Utterance("clip", str(clip), start=number / 10, end=number / 10 + 0.1) for number in range(9)]
+    assert len({contents.digest(one, RATE) for one in stretches}) == 9 and len(reads) == 1
+    write(clip, 1)
+    assert contents.digest(stretches[0], RATE) != AudioContents(tmp_path / "other.sqlite").digest(stretches[1], RATE)
+    assert len(reads) == 3
 
 
 def test_a_damaged_memory_of_contents_is_named(clip, tmp_path):

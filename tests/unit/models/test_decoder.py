@@ -19,12 +19,23 @@ from speechxfer.models import (
     set_trainable,
     with_random_weights,
 )
+from tests.unit.conftest import save_complete_whisper
 
 TRAINS = ("decoder", "top:1", "encoder", "all")
 CUTS = {"decoder": Cut("end"), "top:1": Cut("layer", 2), "encoder": Cut("layer", 0), "all": Cut("input")}
 GIVEN = torch.tensor([[257, 259, 72, 101, 105]])
 
 each_train = pytest.mark.parametrize("train", TRAINS)
+
+
+@pytest.fixture(scope="module", params=["as published", "distilled"])
+def writer(request, small_writer, tmp_path_factory):
+    """Return a complete small Whisper, or one of which, as of Distil-Whisper, little is left of the decoder."""
+    if request.param == "as published":
+        return small_writer
+    directory = tmp_path_factory.mktemp("distilled")
+    save_complete_whisper(directory, decoder_layers=1)
+    return directory
 
 
 def make(directory, train, context, decoder="trained"):
@@ -42,10 +53,10 @@ def inputs_of(speech_model, clips):
 
 
 @each_train
-def test_with_the_stock_context_it_is_the_native_model(small_writer, clips, train):
-    speech_model, split = make(small_writer, train, "stock")
+def test_with_the_stock_context_it_is_the_native_model(writer, clips, train):
+    speech_model, split = make(writer, train, "stock")
     assert split.cut == CUTS[train]
-    native = WhisperForConditionalGeneration.from_pretrained(small_writer).eval()
+    native = WhisperForConditionalGeneration.from_pretrained(writer).eval()
     inputs = inputs_of(speech_model, clips[2:])
     given = GIVEN.expand(2, -1)
     with torch.no_grad():
@@ -55,8 +66,8 @@ def test_with_the_stock_context_it_is_the_native_model(small_writer, clips, trai
 
 
 @each_train
-def test_with_the_adaptive_context_a_clip_alone_is_a_clip_in_a_batch(small_writer, clips, train):
-    speech_model, split = make(small_writer, train, "adaptive")
+def test_with_the_adaptive_context_a_clip_alone_is_a_clip_in_a_batch(writer, clips, train):
+    speech_model, split = make(writer, train, "adaptive")
     split.eval()
     inputs = inputs_of(speech_model, clips)
     assert len({item.input_length for item in inputs}) == len(clips)
@@ -128,8 +139,8 @@ def test_what_cannot_train_is_refused(small_writer, train, decoder, complaint):
         make(small_writer, train, "adaptive", decoder)
 
 
-def test_a_saved_model_is_a_plain_whisper_and_loads_back_with_its_context(small_writer, clips, tmp_path):
-    speech_model, _ = make(small_writer, "lora:2", "adaptive")
+def test_a_saved_model_is_a_plain_whisper_and_loads_back_with_its_context(writer, clips, tmp_path):
+    speech_model, _ = make(writer, "lora:2", "adaptive")
     for name, parameter in speech_model.model.named_parameters():
         if ".lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)
