@@ -6,7 +6,7 @@ The shape of wav2vec2-base, or of -large, with random weights. Rows: head-only c
 CTC, the upper two layers, and everything above the convolutions (speechocean762, 10 epochs), each on a subset of 128 utterances.
 Some epochs are timed; a total is the first plus so many times the later ones, which `--full` checks by running them all. The
 Trainer runs as its example scripts use it (`freeze_feature_encoder`, or the base model frozen), in its defaults and in its best
-setting here: precision, length grouping and batch size, whichever is fastest.
+setting here: precision, length grouping and batch size, whichever is fastest. SpeechBrain beside head-only CTC, if it is installed.
 
 A ceiling says what no cache can beat: E epochs of the Trainer's best against one pass of the frozen part and E epochs of what
 trains, both timed alone on the same batches. The share of it that is reached is what this code is to be judged by. On a GPU also:
@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,12 @@ def measure(row: Row, base: Path, manifest: Path, folder: Path, device: torch.de
     share = best_ratio / ceiling
     kept = {"losses_equal": equal, f"{row.name}_ceiling": round(ceiling, 1)}
     kept[f"{row.name}_store_mb"] = max(stage["store_mb"] for stage in events(folder / row.name, "stage_end"))
+    if row.name == "head_ctc" and find_spec("speechbrain"):
+        from peer_speechbrain import time_head
+
+        brain = Times(time_head(base, clips.items, len(vocabulary), folder, 2))
+        print(f"{row.name}: SpeechBrain {brain.first:.2f}, then {brain.later:.2f} s an epoch", flush=True)
+        kept["head_ctc_total_ratio_speechbrain"] = round(brain.total(row.epochs) / ours.total(row.epochs), 2)
     if full:
         kept[f"{row.name}_computed_to_measured"] = [round(one.total(row.epochs) / sum(one.epochs), 3) for one in (ours, default)]
     if peak_share is not None:
