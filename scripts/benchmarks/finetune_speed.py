@@ -6,7 +6,7 @@ The shape of wav2vec2-base, or of -large, with random weights. Rows: head-only c
 CTC, the upper two layers, and everything above the convolutions (speechocean762, 10 epochs), each on a subset of 128 utterances.
 Some epochs are timed; a total is the first plus so many times the later ones, which `--full` checks by running them all. The
 Trainer runs as its example scripts use it (`freeze_feature_encoder`, or the base model frozen), in its defaults and in its best
-setting here: precision, length grouping and batch size, whichever is fastest. SpeechBrain beside head-only CTC, if it is installed.
+setting here: precision, length grouping and batch size, whichever is fastest. SpeechBrain beside head-only CTC, if installed.
 
 A ceiling says what no cache can beat: E epochs of the Trainer's best against one pass of the frozen part and E epochs of what
 trains, both timed alone on the same batches. The share of it that is reached is what this code is to be judged by. On a GPU also:
