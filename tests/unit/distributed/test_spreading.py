@@ -1,7 +1,6 @@
 """What a cluster computes is what one machine computes: scores, features, and an error where there is one."""
 
-import functools
-import time
+import pickle
 from contextlib import closing
 
 import pytest
@@ -17,32 +16,29 @@ from speechxfer.recipe import Recipe
 from speechxfer.training import fill_store
 
 
-def waiter(longest):
-    """Give what takes the less time the later it is asked."""
+def broken():
+    """Give a function that always fails."""
 
-    def wait(number):
-        if number == longest:
-            raise ValueError(f"{number} is not to be waited for")
-        time.sleep((longest - number) / 10)
-        return number
+    def fail(part):
+        raise ValueError(f"{part} is not to be asked")
 
-    return wait
+    return fail
 
 
-def test_results_come_in_the_order_of_their_parts_and_errors_without_a_traceback(cluster):
-    spread = on_cluster(cluster.address)
-    assert [*spread(functools.partial(waiter, 9), [])] == []
-    assert [*spread(functools.partial(waiter, 9), range(6))] == [*range(6)]
-    with pytest.raises(ClusterError, match=r"^the work stopped: 5 is not to be waited for$"):
-        [*spread(functools.partial(waiter, 5), [5])]
-    with pytest.raises(ClusterError, match="nowhere: no such model directory"):
-        [*on_cluster(cluster.address, model="nowhere")(functools.partial(waiter, 3), [1])]
+def test_what_goes_wrong_on_a_worker_is_said_without_a_traceback(cluster):
+    assert [*on_cluster(cluster.address)(broken, [])] == []
+    with pytest.raises(ClusterError, match=r"^the work stopped: 5 is not to be asked$"):
+        [*on_cluster(cluster.address, workers=1)(broken, [5])]
 
 
-def test_scores_are_those_of_one_machine(cluster, tones, monkeypatch):
+def test_scores_are_those_of_one_process(tones, monkeypatch):
+    def elsewhere(make, parts):
+        function = pickle.loads(pickle.dumps(make))()
+        return (pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(part))))) for part in parts)
+
     expected = evaluate("tiny", tones, precision="fp32")
     monkeypatch.setattr("speechxfer.evaluation.scoring._PART_SECONDS", 4.0)
-    found = evaluate("tiny", tones, precision="fp32", spread=on_cluster(cluster.address, model="tiny"))
+    found = evaluate("tiny", tones, precision="fp32", spread=elsewhere)
     assert found.answers == expected.answers and any(expected.answers)
     assert found.rows == expected.rows
     assert found.blank_share == pytest.approx(expected.blank_share)
@@ -62,7 +58,7 @@ def test_the_command_line_says_where(monkeypatch, tones, speechxfer):
     assert alone == there and told == [("10.0.0.1:6379", 3, "tiny")]
 
 
-def test_a_store_is_filled_as_on_one_machine(cluster, small_models, tones, tmp_path):
+def test_a_cluster_fills_a_store_as_one_machine_does(cluster, small_models, tones, tmp_path):
     def recipe(name):
         tree = {
             "task": "ctc",
