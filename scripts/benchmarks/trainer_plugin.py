@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ import datasets
 import jiwer
 import numpy as np
 import torch
+from peer_trainer import EpochTimes
 from transformers import (
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     Wav2Vec2Config,
     Wav2Vec2CTCTokenizer,
@@ -59,21 +59,6 @@ class Padding:
         )
         batch["labels"] = labels["input_ids"].masked_fill(labels["attention_mask"].ne(1), -100)
         return dict(batch)
-
-
-@dataclass
-class Clock(TrainerCallback):
-    """Notes how long each epoch takes."""
-
-    seconds: list[float] = field(default_factory=list)
-
-    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-        """Start."""
-        self._begin = time.perf_counter()
-
-    def on_epoch_end(self, *_: Any, **__: Any) -> None:
-        """Stop."""
-        self.seconds.append(time.perf_counter() - self._begin)
 
 
 class Script:
@@ -127,7 +112,7 @@ class Script:
         if two_lines:
             model, rows, collator = split_for_trainer(model, rows, collator)
         prepared = time.perf_counter() - begin
-        clock = Clock()
+        clock = EpochTimes()
         options = {"num_train_epochs": self.epochs, "logging_steps": 1, "learning_rate": 1e-3} | arguments
         quiet = {"report_to": [], "save_strategy": "no", "disable_tqdm": True, "log_level": "error"}
         trainer = Trainer(

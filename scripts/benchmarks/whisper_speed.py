@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from peer_trainer import EpochTimes
 from torch import nn
 from torch.utils.data import Dataset
 from transformers import (
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
-    TrainerCallback,
     WhisperForConditionalGeneration,
     WhisperProcessor,
     pipeline,
@@ -80,21 +80,6 @@ class Examples(Dataset[dict[str, Any]]):
     def __getitem__(self, row: int) -> dict[str, Any]:
         """Give one clip."""
         return self.items[row]
-
-
-class Epochs(TrainerCallback):
-    """Notes how long each epoch takes."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-        """Start the clock."""
-        self._begin = time.perf_counter()
-
-    def on_epoch_end(self, *_: Any, **__: Any) -> None:
-        """Stop it."""
-        self.seconds.append(time.perf_counter() - self._begin)
 
 
 def main() -> None:
@@ -196,7 +181,7 @@ def time_trainer(stock: Path, examples: Examples, size: int, epochs: int, out: P
     model.freeze_encoder()
     model.config.use_cache = False
     processor = WhisperProcessor.from_pretrained(stock)
-    epochs_seen = Epochs()
+    epochs_seen = EpochTimes()
 
     def collator(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         labels = processor.tokenizer.pad({"input_ids": [item["labels"] for item in items]}, return_tensors="pt")

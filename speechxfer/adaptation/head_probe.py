@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechxfer.data import Manifest, split_manifest
-from speechxfer.evaluation import character_errors, total, word_errors
+from speechxfer.evaluation import RowErrors, character_errors, total, word_errors
 from speechxfer.recipe import Recipe
 from speechxfer.report import read_answers
 from speechxfer.training import finetune
@@ -42,15 +42,6 @@ class HeadProbe:
     wer: float
 
 
-@dataclass(frozen=True)
-class HeadProbeRows:
-    """Of each utterance tested: wrong characters, characters of the reference, and its block."""
-
-    errors: Sequence[int]
-    sizes: Sequence[int]
-    blocks: Sequence[str]
-
-
 def probe_head(
     model: str | Path,
     sample: Manifest,
@@ -59,7 +50,7 @@ def probe_head(
     device: str = "auto",
     precision: str = "auto",
     store: str | Path | None = None,
-) -> tuple[HeadProbe, HeadProbeRows]:
+) -> tuple[HeadProbe, RowErrors]:
     """Fine-tune a linear head on half of a sample, and test it on most of the rest.
 
     Parameters
@@ -79,8 +70,8 @@ def probe_head(
     -------
     HeadProbe
         Rates over all that was tested.
-    HeadProbeRows
-        Row by row.
+    RowErrors
+        Wrong characters, row by row, with the blocks given.
 
     Raises
     ------
@@ -106,9 +97,8 @@ def probe_head(
         cer=total(characters).rate or 0.0,
         wer=total(word_errors(rows.references, rows.answers)).rate or 0.0,
     )
-    return probe, HeadProbeRows(
-        [one.errors for one in characters], [one.reference_length for one in characters], [block_of[one] for one in ids]
-    )
+    errors, sizes = [one.errors for one in characters], [one.reference_length for one in characters]
+    return probe, RowErrors(errors, sizes, [block_of[one] for one in ids], measure="cer")
 
 
 def _recipe(

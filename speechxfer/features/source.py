@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,9 @@ from speechxfer.features.item import Item
 from speechxfer.features.prefix_runner import NUM_READERS, PrefixRunner
 from speechxfer.features.store import FeatureStore
 from speechxfer.models import FeatureBatch, Features, Frontend, InferenceModel, collate
+
+Compute = Callable[[Sequence[Sequence[Item]]], Iterable[Sequence[Features]]]
+"""Gives the features of each group of items, in order, as a `PrefixRunner` does."""
 
 _HOST = torch.device("cpu")
 
@@ -88,22 +91,18 @@ class FeatureSource:
             group = [ordered[row] for row in rows]
             self._plan_group({self._key(item): item for item in group})
 
-    def fill(self) -> Iterator[int]:
-        """Compute and keep what is missing; give after each group how many items it has."""
+    def fill(self, compute: Compute | None = None) -> Iterator[int]:
+        """Have what is missing computed, by default by `runner`, and keep it; give after each group how many items it has."""
+        assert self._store is not None
         groups = self.missing()
-        for group, features in zip(groups, self.runner(groups), strict=True):
-            self.keep(group, features)
+        for group, features in zip(groups, (compute or self.runner)(groups), strict=True):
+            self._store.put(dict(zip(map(self._key, group), features, strict=True)))
             yield len(group)
 
     def missing(self) -> list[Sequence[Item]]:
         """Give what is planned and to be kept, and not there yet, in the groups in which it is computed."""
         groups = {id(group): group for key, group in self._groups.items() if self._store is not None and key not in self._store}
         return [*groups.values()]
-
-    def keep(self, group: Sequence[Item], features: Sequence[Features]) -> None:
-        """Put the features of one of those groups into the store."""
-        assert self._store is not None
-        self._store.put(dict(zip(map(self._key, group), features, strict=True)))
 
     @property
     def num_planned(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch.nn.utils import parametrize
 from speechxfer.data import Spread
 from speechxfer.errors import RecipeError, RunStoppedError
 from speechxfer.evaluation import as_items
-from speechxfer.features import DiskStore, FeatureSource, Item, PrefixRunner
+from speechxfer.features import Item, PrefixRunner
 from speechxfer.models import Cut, Features
 from speechxfer.recipe import Recipe
 from speechxfer.training.interrupt import interruptible
@@ -91,7 +92,8 @@ def fill_store(recipe: Recipe, listener: Listener | None = None, spread: Spread 
             source.plan([item for views in training_set.views for item in views])
             kept = source.num_planned - source.num_fleeting
             done = kept - sum(len(group) for group in source.missing())
-            for added in _fill(source, store, spread):
+            compute = _elsewhere(spread, source.runner, store.dtype) if spread else None
+            for added in source.fill(compute):
                 done += added
                 if listener:
                     listener(done, kept)
@@ -101,18 +103,14 @@ def fill_store(recipe: Recipe, listener: Listener | None = None, spread: Spread 
         return count, store.num_bytes
 
 
-def _fill(source: FeatureSource, store: DiskStore, spread: Spread | None) -> Iterator[int]:
-    """Compute and keep what is missing; give after each group how many items it has."""
-    if spread is None:
-        yield from source.fill()
-        return
-    groups = source.missing()
-    parts = [groups[start : start + _GROUPS] for start in range(0, len(groups), _GROUPS)]
-    computed = spread(functools.partial(_computer, _to_be_sent(source.runner), store.dtype), parts)
-    for part, results in zip(parts, computed, strict=True):
-        for group, features in zip(part, results, strict=True):
-            source.keep(group, features)
-            yield len(group)
+def _elsewhere(spread: Spread, runner: PrefixRunner, dtype: torch.dtype) -> Callable[[Sequence[Group]], Iterator[list[Features]]]:
+    """Give what has groups computed by others."""
+
+    def compute(groups: Sequence[Group]) -> Iterator[list[Features]]:
+        parts = [groups[start : start + _GROUPS] for start in range(0, len(groups), _GROUPS)]
+        return itertools.chain.from_iterable(spread(functools.partial(_computer, _to_be_sent(runner), dtype), parts))
+
+    return compute
 
 
 def _to_be_sent(runner: PrefixRunner) -> PrefixRunner:
