@@ -78,7 +78,7 @@ def make_candidates(models: Path, folder: Path) -> dict[str, Path]:
             if kind == "lower":
                 encoder = encoder_of(made.model)
                 encoder.layers = encoder.layers[:LAYERS_KEPT]
-                made.model.config.encoder_layers = LAYERS_KEPT
+                made.model.config.encoder |= {"encoder_layers": LAYERS_KEPT, "num_hidden_layers": LAYERS_KEPT}
             found[f"{name}-{kind}"] = folder / f"{name}-{kind}"
             made.save(found[f"{name}-{kind}"])
     return found

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -101,7 +102,8 @@ def fit_probe(vectors: npt.ArrayLike, commands: Numbers, penalty: float) -> Line
         return float(value), np.concatenate([(slope.T @ rows + penalty * weight).ravel(), slope.sum(axis=0)])
 
     start = np.zeros(number * (rows.shape[1] + 1))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_STEPS}).x
+    with threadpool_limits(1, "blas"):  # products this small take three to six times as long on two cores, which wait for each other
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_STEPS}).x
     return LinearClassifier(mean, scale, found[:-number].reshape(number, -1), found[-number:])
 
 
