@@ -26,8 +26,8 @@ def align(
 ) -> None:
     """Find when each word of a text you have was said: for subtitles, or to cut recordings for training."""
     from speechxfer import Transcriber
+    from speechxfer.data import write_whole
     from speechxfer.errors import AlignmentError
-    from speechxfer.report import write_text
     from speechxfer.transcription import render
 
     try:
@@ -48,6 +48,6 @@ def align(
         raise typer.Exit(1) from None
     written = render(transcript, output_format)
     if out:
-        write_text(out, written)
+        write_whole(str(out), written)
     else:
         print(written, end="")

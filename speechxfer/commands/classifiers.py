@@ -102,7 +102,7 @@ def fit_probe(vectors: npt.ArrayLike, commands: Numbers, penalty: float) -> Line
         return float(value), np.concatenate([(slope.T @ rows + penalty * weight).ravel(), slope.sum(axis=0)])
 
     start = np.zeros(number * (rows.shape[1] + 1))
-    with threadpool_limits(1, "blas"):  # products this small take three to six times as long on two cores, which wait for each other
+    with threadpool_limits(1, "blas"):  # two cores take three to six times as long for products this small
         found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_STEPS}).x
     return LinearClassifier(mean, scale, found[:-number].reshape(number, -1), found[-number:])
 

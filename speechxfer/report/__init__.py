@@ -23,7 +23,6 @@ _PUBLIC = {
     "write_demo_page": "speechxfer.report.demo_page",
     "write_json": "speechxfer.report.schema",
     "write_page": "speechxfer.report.page",
-    "write_text": "speechxfer.report.schema",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from speechxfer.report.schema import make_report as make_report
     from speechxfer.report.schema import measures_of as measures_of
     from speechxfer.report.schema import write_json as write_json
-    from speechxfer.report.schema import write_text as write_text
 
 
 def __getattr__(name: str) -> Any:

@@ -7,9 +7,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechxfer.data import write_whole
 from speechxfer.errors import DataError, Problem
 from speechxfer.evaluation import RowErrors
-from speechxfer.report.schema import write_text
 
 _COLUMNS = ("id", "speaker", "reference", "answer", "errors", "size")
 
@@ -21,7 +21,7 @@ def write_answers(path: Path, ids: Sequence[str], rows: RowErrors) -> None:
     table.writerow((*_COLUMNS, rows.measure))
     speakers = rows.blocks if rows.block == "speaker" else [""] * len(ids)
     table.writerows(zip(ids, speakers, rows.references, rows.answers, rows.errors, rows.sizes, strict=True))
-    write_text(path, written.getvalue())
+    write_whole(str(path), written.getvalue())
 
 
 def read_answers(path: Path) -> tuple[list[str], RowErrors]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from speechxfer.report.schema import MEASURES, measures_of, with_interval, write_text
+from speechxfer.data import write_whole
+from speechxfer.report.schema import MEASURES, measures_of, with_interval
 
 _TASKS = {
     "ctc": "automatic-speech-recognition",
@@ -67,4 +68,4 @@ def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_
         "worse; `speechxfer evaluate` tells.",
         "",
     ]
-    write_text(path, "\n".join(lines))
+    write_whole(str(path), "\n".join(lines))

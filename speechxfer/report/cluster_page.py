@@ -7,9 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from speechxfer.data import Utterance
+from speechxfer.data import Utterance, write_whole
 from speechxfer.report.html import page, percent, player, table
-from speechxfer.report.schema import write_text
 
 
 def write_cluster_page(path: Path, found: Mapping[str, Any], central: Mapping[str, Utterance], *, audio: bool = True) -> None:
@@ -58,7 +57,7 @@ def write_cluster_page(path: Path, found: Mapping[str, Any], central: Mapping[st
         parts += ["<h2>How many groups?</h2>", table(("groups", "silhouette"), tried)]
     if found["left_out"]:
         parts += ["<h2>Left out</h2>", table(("where", "why"), (tuple(map(escape, pair)) for pair in found["left_out"]))]
-    write_text(path, page("Groups of recordings", parts))
+    write_whole(str(path), page("Groups of recordings", parts))
 
 
 def _row(one: Mapping[str, Any], columns: list[str]) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from speechxfer.data import write_whole
 from speechxfer.report.html import page, percent, picture, table
-from speechxfer.report.schema import write_text
 
 _TICKS = (0.001, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
 _SHARES = {
@@ -37,7 +37,7 @@ def write_commands_page(path: Path, scores: Mapping[str, Any], *, of: str) -> No
     of
         What was scored, for the heading.
     """
-    write_text(path, page(f"Commands: {of}", [*_rates(scores), *_trade(scores), *_confusion(scores)]))
+    write_whole(str(path), page(f"Commands: {of}", [*_rates(scores), *_trade(scores), *_confusion(scores)]))
 
 
 def _rates(scores: Mapping[str, Any]) -> Iterator[str]:

@@ -8,9 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from speechxfer.data import Utterance
+from speechxfer.data import Utterance, write_whole
 from speechxfer.report.html import page, percent, player, table
-from speechxfer.report.schema import write_text
 from speechxfer.transcript import Transcript
 
 
@@ -75,7 +74,7 @@ def write_demo_page(path: Path, results: Sequence[DemoResult], call: Transcript,
     parts.append(f"<h2>A call, as tiny hears it: WER {percent(call_wer)}</h2>{player(Utterance('call', call.audio))}")
     turns = [(f"{turn.start:.1f} s", escape(turn.role or ""), escape(turn.text)) for turn in call.segments]
     parts.append(table(("time", "channel", "heard"), turns))
-    write_text(path, page("What transfer is worth", parts))
+    write_whole(str(path), page("What transfer is worth", parts))
 
 
 def _scores(result: DemoResult) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from speechxfer.data import Manifest
+from speechxfer.data import Manifest, write_whole
 from speechxfer.evaluation import RowErrors
 from speechxfer.report.differences import aligned, confused
 from speechxfer.report.html import page, picture, player, table
 from speechxfer.report.learning_curve import describe_learning_curve, draw_learning_curve
-from speechxfer.report.schema import MEASURES, main_measure, measures_of, with_interval, write_text
+from speechxfer.report.schema import MEASURES, main_measure, measures_of, with_interval
 
 _WORST = 12
 _CONFUSED = 20
@@ -58,7 +58,7 @@ def write_page(
         *_confusions(report, rows),
         *_run(report, recipe, environment or {}),
     ]
-    write_text(path, page(f"{report['task']}: {report['model']}", parts))
+    write_whole(str(path), page(f"{report['task']}: {report['model']}", parts))
 
 
 def _verdicts(report: Mapping[str, Any]) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from speechxfer.data import write_whole
 
 SCHEMA = 1
 MEASURES = {"wer": "WER", "cer": "CER", "accuracy": "accuracy", "macro_f1": "macro F1"}
@@ -55,15 +56,5 @@ def with_interval(scores: Mapping[str, Any], measure: str) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write what `json.dumps` takes as `write_text` writes text."""
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write beside and rename, so that a file that exists is whole; readable by its owner only."""
-    beside = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Write what `json.dumps` takes as `speechxfer.data.write_whole` writes text."""
+    write_whole(str(path), json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -11,9 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from speechxfer.errors import RecipeError, RunDirectoryError
+from speechxfer.data import write_whole
+from speechxfer.errors import RecipeError, RunDirectoryError, StorageError
 from speechxfer.recipe import Recipe, read_recipe
-from speechxfer.report import write_json, write_text
+from speechxfer.report import write_json
 from speechxfer.training.checkpoints import Checkpoint
 
 Event = dict[str, Any]
@@ -59,9 +60,9 @@ class Run:
         self._refuse_to_mix(recipe, resume)
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            write_text(directory / "recipe.yaml", recipe.to_yaml())
+            write_whole(str(directory / "recipe.yaml"), recipe.to_yaml())
             write_json(directory / "environment.json", _environment())
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise RunDirectoryError(f"{directory}: cannot be written to: {error}; give another --out") from None
         self.saved = Checkpoint.read(self._latest)
         self.facts: dict[str, Any] = {}

@@ -51,6 +51,16 @@ def calls(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_a_text_is_aligned_or_it_is_said_what_cannot_be_written(speechxfer, calls):
+    (calls / "said.txt").write_text("thank you for calling\n")
+    words = ("align", "calls/a.wav", "said.txt", "--model", "tiny", "--channel", "0", "--format", "srt", "--precision", "fp32")
+    code, printed, _ = speechxfer(*words)
+    assert code == 0 and printed.startswith("1\n00:00:0") and "thank you for" in printed and "calling" in printed
+    assert speechxfer(*words, "--out", "a.srt")[0] == 0 and (calls / "a.srt").read_text() == printed
+    code, _, log = speechxfer(*words, "--out", "calls/note.txt/a.srt")
+    assert code == 3 and "calls/note.txt/a.srt: " in log and "Traceback" not in log
+
+
 def test_a_directory_is_transcribed_and_gone_on_with(speechxfer, calls):
     words = ("transcribe", "calls", "--model", "tiny", "--channels", "split", "--roles", "agent, customer")
     words += ("--format", "json", "--out", "texts", "--precision", "fp32")

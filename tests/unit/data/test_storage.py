@@ -1,5 +1,7 @@
 """Files in memory and on the disk by one road: whole or not at all, and patient with what may be over in a moment."""
 
+import errno
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +41,18 @@ def test_what_is_written_is_read_listed_and_removed(where, tmp_path, memory):
 def test_only_the_owner_reads_what_is_written(tmp_path):
     write_whole(str(tmp_path / "transcript.json"), "{}")
     assert (tmp_path / "transcript.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_written_leaves_what_was_there_and_nothing_beside_it(tmp_path, monkeypatch):
+    write_whole(str(tmp_path / "report.json"), "whole")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"report\.json: No space left on device"):
+        write_whole(str(tmp_path / "report.json"), "half")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.json", "whole")]
 
 
 def test_a_recording_is_read_from_where_it_lies(memory, tmp_path):
