@@ -12,6 +12,7 @@ _PUBLIC = {
     "serve_wyoming": "speechxfer.integrations.wyoming_asr",
     "FeatureCollator": "speechxfer.integrations.trainer",
     "LiveKitSTT": "speechxfer.integrations.livekit_stt",
+    "PipecatSTTService": "speechxfer.integrations.pipecat_stt",
     "ProofCallback": "speechxfer.integrations.trainer_proof",
     "from_cuts": "speechxfer.integrations.lhotse_cuts",
     "from_dataset": "speechxfer.integrations.hf_datasets",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from speechxfer.integrations.lhotse_cuts import from_cuts as from_cuts
     from speechxfer.integrations.lhotse_cuts import to_cuts as to_cuts
     from speechxfer.integrations.livekit_stt import LiveKitSTT as LiveKitSTT
+    from speechxfer.integrations.pipecat_stt import PipecatSTTService as PipecatSTTService
     from speechxfer.integrations.trainer import FeatureCollator as FeatureCollator
     from speechxfer.integrations.trainer import split_for_trainer as split_for_trainer
     from speechxfer.integrations.trainer_proof import ProofCallback as ProofCallback

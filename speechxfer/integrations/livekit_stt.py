@@ -11,7 +11,6 @@ from statistics import fmean
 from typing import Any, Never
 from weakref import WeakSet
 
-import numpy as np
 from livekit import rtc
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
@@ -26,6 +25,7 @@ from livekit.agents import (
 from livekit.agents.types import TimedString
 
 from speechxfer.calls import AsyncCallSession, Batcher, CallSession, EndOfTurn, Event, Final, Partial, Redactor, Silence
+from speechxfer.integrations.pcm import mono_pcm16
 from speechxfer.models import SpeechModel
 from speechxfer.transcript import Segment
 from speechxfer.transcription import Recogniser
@@ -236,8 +236,7 @@ class LiveKitStream(stt.RecognizeStream):
 
 def _pcm16(frame: rtc.AudioFrame) -> bytes:
     """Give the mean of a frame's channels, 16-bit little-endian."""
-    samples = np.frombuffer(frame.data, np.int16, frame.samples_per_channel * frame.num_channels)
-    return samples.reshape(-1, frame.num_channels).mean(axis=1).astype("<i2").tobytes()
+    return mono_pcm16(frame.data[: frame.samples_per_channel * frame.num_channels], frame.num_channels)
 
 
 def _speech_data(segments: Sequence[Segment], language: str, start_time_offset: float = 0.0) -> stt.SpeechData:

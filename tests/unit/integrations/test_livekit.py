@@ -7,13 +7,10 @@ import threading
 
 import numpy as np
 import pytest
-import soundfile
 
-import speechxfer
-from speechxfer.calls import Batcher, CallSession, Final, Redactor
+from speechxfer.calls import Redactor
 from speechxfer.data import resample
 from speechxfer.errors import DataError, ModelError
-from speechxfer.transcription import Recogniser
 
 pytest.importorskip("livekit.agents", reason="LiveKit Agents is not installed: pip install 'speechxfer[livekit]'")
 
@@ -32,36 +29,6 @@ START, INTERIM, FINAL, END = (
     SpeechEventType.FINAL_TRANSCRIPT,
     SpeechEventType.END_OF_SPEECH,
 )
-
-
-@pytest.fixture(scope="module")
-def model():
-    batcher = Batcher(Recogniser("tiny", precision="fp32"))
-    yield batcher
-    batcher.close()
-
-
-@pytest.fixture(scope="module")
-def customer():
-    """Return what the customer says in the first 16 s of the call: two sentences."""
-    demo = speechxfer.__path__[0] + "/assets/demo/call.flac"
-    samples, rate = soundfile.read(demo, dtype="int16", frames=SECONDS * RATE)
-    assert rate == RATE
-    return np.ascontiguousarray(samples[:, 1])
-
-
-def segments(model, samples, rate):
-    """Give what a call hears."""
-    session = CallSession(model, ("user",), encoding="pcm16", sampling_rate=rate, partial_seconds=math.inf)
-    events = [*session.push("user", samples.astype("<i2").tobytes()), *session.finish()]
-    return [event.segment for event in events if isinstance(event, Final)]
-
-
-@pytest.fixture(scope="module")
-def heard(model, customer):
-    found = segments(model, customer, RATE)
-    assert [segment.text.split()[-1] for segment in found] == ["monday", "eight"]
-    return found
 
 
 def frames(samples, rate=RATE, size=RATE // 50, channels=1):
@@ -107,10 +74,10 @@ def test_a_stream_hears_what_a_call_hears_however_it_is_cut(model, customer, hea
     assert_same(finals(events), heard)
 
 
-def test_any_rate_and_more_channels(model, customer):
+def test_any_rate_and_more_channels(model, segments, customer):
     rate = 48_000
     fine = (32767 * resample(customer.astype(np.float32) / 32768, RATE, rate)).astype(np.int16)
-    expected = segments(model, fine, rate)
+    expected = segments(fine, rate)
     assert len(expected) == 2
     for channels in (1, 2):
         stt = LiveKitSTT(model, partial_seconds=math.inf)
