@@ -35,7 +35,19 @@ _UNKNOWN_TO_SOUNDFILE = (soundfile.SoundFileError, TypeError)
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header says: rate in Hz, channels, length in samples per channel, and whether they are floating-point numbers."""
+    """What the header of a file says.
+
+    Attributes
+    ----------
+    sampling_rate
+        In Hz.
+    channels
+        How many.
+    num_samples
+        Length, in samples of one channel.
+    holds_floats
+        Whether the file keeps samples as floating-point numbers.
+    """
 
     sampling_rate: int
     channels: int
@@ -50,6 +62,16 @@ class AudioInfo:
 
 def probe(path: str) -> AudioInfo:
     """Read rate, channels and length of a file without keeping its samples.
+
+    Parameters
+    ----------
+    path
+        The file, or its URL.
+
+    Returns
+    -------
+    AudioInfo
+        From the header; of a file that libsndfile does not know, from its decoded samples.
 
     Raises
     ------
@@ -174,7 +196,8 @@ def load_audio(utterance: Utterance, sampling_rate: int) -> Samples:
     Raises
     ------
     AudioError
-        If the file cannot be read, the channel does not exist or a sample is not finite.
+        If the file cannot be read, the stretch lies outside it, its sampling rate is not between 1 kHz and 1 MHz, the channel
+        does not exist or a sample is not finite.
     """
     audio = utterance.audio
     if isinstance(audio, Waveform):
@@ -211,7 +234,20 @@ def check_rate(sampling_rate: int, name: str) -> None:
 
 
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
-    """Resample `[num_samples]` from one rate in Hz to another by windowed sinc interpolation (torchaudio)."""
+    """Resample from one rate to another by windowed sinc interpolation (torchaudio).
+
+    Parameters
+    ----------
+    samples
+        float32 `[num_samples]`.
+    source_rate, target_rate
+        Theirs, and the one wanted, in Hz.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 `[num_samples]`; where the rates are the same, the samples given.
+    """
     if source_rate == target_rate or not len(samples):
         return samples
     import torch

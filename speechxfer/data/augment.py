@@ -39,6 +39,13 @@ class WaveformAugmenter:
     ------
     ValueError
         If the recipe asks for noise or rooms and there are none.
+    AudioError
+        If one of them cannot be read.
+
+    Notes
+    -----
+    Another speed is another pitch, too: speed perturbation as in T. Ko et al., "Audio augmentation for speech recognition",
+    Interspeech 2015.
     """
 
     def __init__(
@@ -88,6 +95,20 @@ class WaveformAugmenter:
 
         In the order in which it happens to speech: the voice (speed, pitch), the room, the level, noise, and the line (codec,
         telephone). What one effect draws does not depend on which others there are.
+
+        Parameters
+        ----------
+        samples
+            float32 `[num_samples]`.
+        utterance_id
+            With the seed and the view, what chance depends on.
+        view
+            From 0.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 `[num_samples]`; another speed makes them fewer or more.
         """
         seeds = f"{self._seed}/{view}/{utterance_id}"
         if (factor := self.speed(view)) != 1.0:

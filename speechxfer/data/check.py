@@ -24,7 +24,7 @@ def check_sets(
     sets
         Name to manifest.
     task
-        `ctc` needs `text`, `classification` needs `label`.
+        `ctc` and `seq2seq` need `text`, `classification` needs `label`.
     on_bad_row
         `error` raises; `skip` goes on without the bad rows.
     normaliser
@@ -40,7 +40,8 @@ def check_sets(
     Raises
     ------
     DataError
-        With all problems at once; also when skipping leaves a set empty or the fault is not in single rows.
+        With all problems at once; also when skipping leaves a set empty or the fault is not in single rows, or if the
+        normaliser lacks a package.
     """
     good, problems = sift_sets(sets, task, normaliser)
     refuse(problems, good, on_bad_row)
@@ -50,7 +51,27 @@ def check_sets(
 def sift_sets(
     sets: Mapping[str, Manifest], task: str | None, normaliser: str = "none"
 ) -> tuple[dict[str, Manifest], list[Problem]]:
-    """Do what `check_sets` does and leave it to the caller to `refuse`; without a task no text or label is needed."""
+    """Do what `check_sets` does and leave it to the caller to `refuse`.
+
+    Parameters
+    ----------
+    sets, normaliser
+        As for `check_sets`.
+    task
+        As for `check_sets`; None needs neither text nor label.
+
+    Returns
+    -------
+    sets
+        With a `duration` column in seconds, without the bad rows.
+    problems
+        All that were found, each once.
+
+    Raises
+    ------
+    DataError
+        If the normaliser lacks a package.
+    """
     infos = _probe_files([path for manifest in sets.values() for path in _paths(manifest)])
     problems = {name: list(_problems(manifest, task, normaliser, infos)) for name, manifest in sets.items()}
     good = {}
@@ -62,7 +83,20 @@ def sift_sets(
 
 
 def refuse(problems: Sequence[Problem], good: Mapping[str, Manifest], on_bad_row: str) -> None:
-    """Raise a `DataError` if there are problems that are not to be skipped, or if a set has no good row."""
+    """Refuse sets with problems that are not to be skipped, or without any good row.
+
+    Parameters
+    ----------
+    problems, good
+        What `sift_sets` found: problems, and sets of the rows that have none.
+    on_bad_row
+        `error` refuses every problem; `skip` passes over those that going on without their rows helps.
+
+    Raises
+    ------
+    DataError
+        With all problems.
+    """
     if any(not problem.skippable for problem in problems) or (problems and on_bad_row == "error"):
         raise DataError(problems)
     empty = [

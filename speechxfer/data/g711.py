@@ -18,7 +18,7 @@ _POSITIVE = 0x80  # the bit that says so
 
 
 def encode_ulaw(samples: Pcm) -> Codes:
-    """Compress to µ-law.
+    """Compress to µ-law (ITU-T G.711).
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def encode_ulaw(samples: Pcm) -> Codes:
 
 
 def decode_ulaw(codes: Codes) -> Pcm:
-    """Expand µ-law.
+    """Expand µ-law (ITU-T G.711).
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def decode_ulaw(codes: Codes) -> Pcm:
 
 
 def encode_alaw(samples: Pcm) -> Codes:
-    """Compress to A-law, even bits inverted as on the line.
+    """Compress to A-law, even bits inverted as on the line (ITU-T G.711).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def encode_alaw(samples: Pcm) -> Codes:
 
 
 def decode_alaw(codes: Codes) -> Pcm:
-    """Expand A-law.
+    """Expand A-law (ITU-T G.711).
 
     Parameters
     ----------

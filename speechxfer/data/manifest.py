@@ -105,7 +105,7 @@ class Manifest:
         return f"Manifest({self.source!r}, {len(self)} utterances)"
 
     def select(self, rows: Sequence[int]) -> Self:
-        """Give a manifest of these rows, in this order, with the problems of them and of the whole file."""
+        """Give a manifest of these rows (from 0), in this order, with the problems of them and of the whole file."""
         place = {old: new for new, old in enumerate(rows)}
         return type(self)(
             {name: [column[row] for row in rows] for name, column in self.columns.items()},
@@ -115,7 +115,7 @@ class Manifest:
         )
 
     def where(self, /, **conditions: str) -> Self:
-        """Give the rows whose columns have exactly these values."""
+        """Give the rows whose columns, by name, have exactly these values; a column that is missing is empty in every row."""
         wanted = [(self.columns.get(name, [""] * len(self)), value) for name, value in conditions.items()]
         return self.select([row for row in range(len(self)) if all(column[row] == value for column, value in wanted)])
 
@@ -124,7 +124,7 @@ class Manifest:
         return Problem(self.source, self.lines[row], what, row)
 
     def write(self, path: Path) -> None:
-        """Write the rows as CSV, with absolute audio paths so that the file may lie anywhere."""
+        """Write the rows as CSV into the file `path`, with absolute audio paths so that it may lie anywhere."""
         import csv
 
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -136,12 +136,21 @@ class Manifest:
 
 
 def write_manifest(manifest: Manifest, path: Path, kind: str) -> None:
-    """Write a manifest with durations (see `check_sets`) for other tools: `csv`, `tsv`, `jsonl`, `nemo`, `stm` or `kaldi`.
+    """Write a manifest for other tools.
+
+    Parameters
+    ----------
+    manifest
+        With durations, see `check_sets`.
+    path
+        A file, or for `kaldi` a directory.
+    kind
+        `csv`, `tsv`, `jsonl`, `nemo`, `stm` or `kaldi`.
 
     Raises
     ------
     DataError
-        If the kind is unknown, or its form has no place for what a row holds.
+        If the kind is unknown, its form has no place for what a row holds, or `path` is a folder that holds anything else.
     """
     columns = {**manifest.columns, "audio": [str(Path(utterance.audio).absolute()) for utterance in manifest]}  # type: ignore[arg-type]
     write_rows([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], path, kind)
@@ -165,7 +174,7 @@ def parse_manifest(spec: str | Path) -> Manifest:
     Raises
     ------
     DataError
-        If the file cannot be read, lacks a column, or no row is selected.
+        If the file cannot be read, lacks a column, what stands in brackets is not `column=value`, or no row is selected.
     """
     path, conditions = _split_spec(str(spec))
     if path.startswith(PREFIX):
@@ -197,8 +206,8 @@ def read_manifest(spec: str | Path) -> Manifest:
     Parameters
     ----------
     spec
-        CSV, TSV or JSONL file, or `file[column=value,...]` for a part of it. Audio paths in it are relative to its folder;
-        times are in seconds.
+        CSV, TSV or JSONL file, or `file[column=value,...]` for a part of it; whatever else `parse_manifest` takes. Audio paths in
+        it are relative to its folder; times are in seconds.
 
     Returns
     -------
@@ -208,7 +217,7 @@ def read_manifest(spec: str | Path) -> Manifest:
     Raises
     ------
     DataError
-        Naming every row with a problem.
+        Naming every row with a problem; or as `parse_manifest`.
     """
     manifest = parse_manifest(spec)
     if manifest.problems:

@@ -13,4 +13,17 @@ class Spread(Protocol):
     """Runs a function on workers, such as `speechxfer.distributed.on_cluster` gives."""
 
     def __call__(self, make: Callable[[], Callable[[Part], Result]], parts: Sequence[Part]) -> Iterator[Result]:
-        """Have each worker make the function once and apply it to its share; gives results in the order of the parts."""
+        """Apply a function to the parts of a set.
+
+        Parameters
+        ----------
+        make
+            Called once by each worker, for the function that it applies to its share.
+        parts
+            Of the set.
+
+        Yields
+        ------
+        Result
+            What the function gave, in the order of the parts.
+        """

@@ -49,6 +49,11 @@ def open_file(name: str) -> BinaryIO:
 def exists(name: str) -> bool:
     """Tell whether there is such a file.
 
+    Parameters
+    ----------
+    name
+        A path or a URL.
+
     Raises
     ------
     StorageError
@@ -66,16 +71,30 @@ def exists(name: str) -> bool:
 def read_text(name: str) -> str:
     """Read a UTF-8 file.
 
+    Parameters
+    ----------
+    name
+        A path or a URL.
+
     Raises
     ------
     StorageError
         If it is not there, or its storage cannot be reached.
+    UnicodeDecodeError
+        If it is not UTF-8.
     """
     return bytes(_patiently(name, lambda: _filesystem(name).cat_file(name))).decode("utf-8")
 
 
 def write_whole(name: str, text: str) -> None:
-    """Write a UTF-8 file so that whoever sees it sees all of it, and its owner only.
+    """Write a UTF-8 file so that whoever sees it sees all of it, and on the disk its owner only.
+
+    Parameters
+    ----------
+    name
+        A path or a URL; on the disk, the folder is made if it is missing.
+    text
+        All that is to stand in it.
 
     Raises
     ------
@@ -87,6 +106,11 @@ def write_whole(name: str, text: str) -> None:
 
 def remove(name: str) -> None:
     """Remove a file.
+
+    Parameters
+    ----------
+    name
+        A path or a URL.
 
     Raises
     ------
@@ -101,6 +125,11 @@ def list_files(directory: str) -> list[str]:
 
     On the disk hidden files are left out, such as those that `write_whole` was writing when its process ended.
 
+    Parameters
+    ----------
+    directory
+        A path or a URL.
+
     Raises
     ------
     StorageError
@@ -112,7 +141,12 @@ def list_files(directory: str) -> list[str]:
 
 
 def match_files(pattern: str) -> list[str]:
-    """Give all files of a remote storage that a pattern with `*`, `?`, `[...]` and `**` fits, sorted.
+    """Give all files of a remote storage that a pattern fits, sorted, each as a URL.
+
+    Parameters
+    ----------
+    pattern
+        A URL with `*`, `?`, `[...]` or `**`.
 
     Raises
     ------

@@ -54,8 +54,8 @@ def stream_audio(source: AudioSource, sampling_rate: int, channels: str | int = 
     Raises
     ------
     AudioError
-        If nothing can be read; or, after the blocks before it, if the recording breaks off, a sample is not a finite number, or
-        the file changes meanwhile.
+        If nothing can be read, the sampling rate is not between 1 kHz and 1 MHz, or there is no such channel; or, after the
+        blocks before it, if the recording breaks off, a sample is not a finite number, or the file changes meanwhile.
     """
     name, seconds = source_name(source) or "recording", 0.0
     before = _stamp(source)
@@ -208,7 +208,20 @@ class StreamResampler:
         self._margin = 0  # samples at the front of what is kept that are out already
 
     def push(self, samples: Samples, source_rate: int) -> Samples:
-        """Give what can be said of the samples so far, `[num_samples, channels]`."""
+        """Give what can be said of the samples so far.
+
+        Parameters
+        ----------
+        samples
+            float32 `[num_samples, channels]`, following those before.
+        source_rate
+            Theirs, in Hz; the same in each call.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 `[num_samples, channels]` at the rate wanted; empty while the filter waits for more.
+        """
         self._source = source_rate
         if source_rate == self._target:
             return samples
@@ -225,7 +238,7 @@ class StreamResampler:
         return made
 
     def finish(self) -> Iterator[Samples]:
-        """Give the rest, if there is any."""
+        """Give the rest, float32 `[num_samples, channels]`, if there is any."""
         if self._kept is not None:
             yield self._resample(self._kept)[self._out(self._margin) :]
 

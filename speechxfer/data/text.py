@@ -82,7 +82,7 @@ def normalise(text: str, normaliser: str) -> str:
     Raises
     ------
     DataError
-        If a package is needed and missing, or eSpeak does not speak the language.
+        If a package is needed and missing, eSpeak does not speak the language, or the rules cannot be read.
     """
     rules, name, language = _parts(normaliser)
     if rules:
@@ -101,7 +101,25 @@ def normalise(text: str, normaliser: str) -> str:
 
 
 def normalise_answer(text: str, normaliser: str) -> str:
-    """Normalise what a model answered: as `normalise`, but for phonemes, which are phonemes already."""
+    """Normalise what a model answered: as `normalise`, but for phonemes, which are phonemes already.
+
+    Parameters
+    ----------
+    text
+        As answered.
+    normaliser
+        Of the texts that it is compared with, see `normalise`.
+
+    Returns
+    -------
+    str
+        With single spaces between words and none at the ends.
+
+    Raises
+    ------
+    DataError
+        If a package is needed and missing, or the rules cannot be read.
+    """
     _, name, _ = _parts(normaliser)
     return normalise(text, "none" if name == "phonemes" else normaliser)
 

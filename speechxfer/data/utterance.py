@@ -22,6 +22,11 @@ class Waveform:
         float32 `[num_samples]` or `[num_samples, channels]`, full scale at ±1.
     sampling_rate
         In Hz.
+
+    Raises
+    ------
+    ValueError
+        If the samples have another number of dimensions, or the rate is not positive.
     """
 
     samples: npt.NDArray[np.float32]

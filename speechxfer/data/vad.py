@@ -25,7 +25,7 @@ _CONTEXT = 64  # samples before a frame that the model wants to see
 
 
 class VoiceActivity:
-    """The detector on one channel; each has its own state."""
+    """The detector (silero-vad) on one channel; each has its own state."""
 
     def __init__(self) -> None:
         self._waiting = np.zeros(0, dtype=np.float32)
@@ -59,7 +59,7 @@ class VoiceActivity:
         return np.asarray(probabilities, dtype=np.float32).reshape(-1)
 
     def finish(self) -> npt.NDArray[np.float32]:
-        """Give the probability of the last, incomplete frame, if there is one."""
+        """Give the probability of the last, incomplete frame, float32 `[1]`; `[0]` if there is none."""
         rest = len(self._waiting)
         return self.push(np.zeros(VAD_FRAME - rest, dtype=np.float32)) if rest else np.zeros(0, dtype=np.float32)
 

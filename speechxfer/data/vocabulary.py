@@ -49,6 +49,11 @@ class Vocabulary:
         size
             Number of symbols to be reached with pieces of words, the blank included; None for characters alone. There are fewer
             where the texts hold fewer different words, and more where they hold more characters.
+
+        Returns
+        -------
+        Vocabulary
+            Characters first, then pieces in the order in which they were learned.
         """
         counts = Counter(texts)
         characters = sorted({character for text in counts for character in text} - {_DELIMITER})
@@ -118,6 +123,11 @@ class Vocabulary:
             Of the model.
         target_lang
             Whose symbols, where there is a vocabulary for each language.
+
+        Returns
+        -------
+        Vocabulary
+            In which every symbol has its number in the file.
 
         Raises
         ------

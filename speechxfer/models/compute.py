@@ -8,7 +8,17 @@ from speechxfer.errors import ModelError
 
 
 def choose_device(name: str) -> torch.device:
-    """Give the device of this name; `auto` is the GPU where there is one.
+    """Give a device.
+
+    Parameters
+    ----------
+    name
+        A torch device, such as `cuda:0`; or `auto`, the GPU where there is one.
+
+    Returns
+    -------
+    torch.device
+        One that can be used.
 
     Raises
     ------
@@ -26,7 +36,19 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Give `fp32` or `bf16`; `auto` is bf16 where the hardware multiplies it natively.
+    """Give the precision to compute with.
+
+    Parameters
+    ----------
+    name
+        `fp32`, `bf16`; or `auto`, which is bf16 where the hardware multiplies it natively.
+    device
+        Where is computed.
+
+    Returns
+    -------
+    str
+        `fp32` or `bf16`.
 
     Raises
     ------
@@ -44,10 +66,10 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def suitable_batch_seconds(device: torch.device) -> float:
-    """Give how much padded audio one forward should take: on a CPU no more than its caches hold."""
+    """Give how much padded audio one forward should take on a device, in seconds: on a CPU no more than its caches hold."""
     return 16.0 if device.type == "cpu" else 64.0
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Give the context in which a forward of this precision runs."""
+    """Give the context in which a forward on this device runs in this precision, `fp32` or `bf16`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

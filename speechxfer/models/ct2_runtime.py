@@ -84,7 +84,13 @@ class Ct2Inference(ExportedInference):
         return [Features(part[:length].clone(), length) for part, length in zip(inputs.frames, lengths, strict=True)]
 
     def forward(self, features: FeatureBatch) -> Tensor:
-        """Raise: it answers with tokens, see `speechxfer.decoding.write`."""
+        """Refuse: it answers with tokens, see `speechxfer.decoding.write`.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
         raise NotImplementedError("CTranslate2 gives tokens, not logits")
 
 

@@ -15,7 +15,15 @@ from speechxfer.models.families import Family
 
 @dataclass(frozen=True)
 class Cut:
-    """Where the model is cut: before everything (`input`), above the `stem`, before one `layer`, or after the encoder (`end`)."""
+    """Where the model is cut.
+
+    Attributes
+    ----------
+    kind
+        Before everything (`input`), above the `stem`, before one `layer`, or after the encoder (`end`).
+    layer
+        Number of the layer that is cut before, from 0; 0 for other kinds.
+    """
 
     kind: str
     layer: int = 0

@@ -23,7 +23,25 @@ _OLD_NAMES = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".
 
 
 def read_config(directory: str | Path) -> tuple[Path, dict[str, Any]]:
-    """Find a model's directory, which is fetched if it is a URL, and read its `config.json`."""
+    """Find a model's directory and read its `config.json`.
+
+    Parameters
+    ----------
+    directory
+        A model's, or its run's; a URL, which is fetched without pickles; or `tiny`, the embedded model.
+
+    Returns
+    -------
+    pathlib.Path
+        Where the model lies on this machine.
+    dict
+        Its configuration.
+
+    Raises
+    ------
+    ModelError
+        If there is no such directory, or it cannot be fetched; if its configuration is missing or cannot be read.
+    """
     path = _fetched(str(directory)) if is_remote(directory) else Path(directory)
     if str(directory) == EMBEDDED and not path.exists():
         path = Path(str(files("speechxfer"))) / "assets" / EMBEDDED

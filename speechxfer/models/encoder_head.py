@@ -38,6 +38,8 @@ class EncoderHeadConfig(PretrainedConfig):
         For classification: pool a learned weighted sum of all layers instead of the last.
     context
         `adaptive`: the encoder runs on the frames there are.
+    **kwargs
+        What every configuration of transformers takes, such as `id2label`.
     """
 
     model_type = "speechxfer"
@@ -67,7 +69,18 @@ class EncoderHeadConfig(PretrainedConfig):
 
 
 class EncoderHeadModel(PreTrainedModel):
-    """An encoder (Whisper's made length-adaptive, any other native) under a CTC or classification head of ours."""
+    """An encoder (Whisper's made length-adaptive, any other native) under a CTC or classification head of ours.
+
+    Parameters
+    ----------
+    config
+        The encoder's shape, the task and the head; weights start random.
+
+    Notes
+    -----
+    The BLSTM head and the weighted sum of layers are those of S. Yang et al., "SUPERB: Speech processing Universal PERformance
+    Benchmark", Interspeech 2021.
+    """
 
     config_class = EncoderHeadConfig
     base_model_prefix = "encoder"
@@ -96,7 +109,7 @@ class EncoderHeadModel(PreTrainedModel):
         input_values: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutput | SequenceClassifierOutput:
-        """Give logits `[batch, frames, vocabulary]` (CTC) or `[batch, labels]` (classification).
+        """Run encoder and head.
 
         Parameters
         ----------
@@ -106,6 +119,18 @@ class EncoderHeadModel(PreTrainedModel):
             int `[batch, mel frames]` or `[batch, samples]`, 1 on real ones; None when none is padded.
         input_values
             float `[batch, samples]`, padded with zeros to the longest clip, for an encoder of waveforms.
+        **kwargs
+            Of no consequence.
+
+        Returns
+        -------
+        CausalLMOutput or SequenceClassifierOutput
+            `logits`, `[batch, frames, vocabulary]` (CTC) or `[batch, labels]` (classification).
+
+        Raises
+        ------
+        ValueError
+            If there are neither features nor values, or more mel frames than Whisper's encoder has positions for.
         """
         inputs = input_values if input_features is None else input_features
         if inputs is None:

@@ -47,7 +47,7 @@ def export_onnx(speech_model: SpeechModel, directory: Path, precision: str = "fp
     Raises
     ------
     ModelError
-        If the model cannot be exported exactly, or int8 lacks the package `onnx`.
+        If the model cannot be exported exactly, there is no such precision, or int8 lacks the package `onnx`.
     """
     _refuse_what_is_not_exact(speech_model)
     _check(precision)
@@ -73,7 +73,7 @@ def export_ctranslate2(speech_model: SpeechModel, directory: Path, precision: st
     Raises
     ------
     ModelError
-        If it is no such model, or CTranslate2 is missing.
+        If it is no such model, there is no such precision, or CTranslate2 is missing.
     """
     if speech_model.is_exported or not speech_model.tokens:
         what = "is exported already" if speech_model.is_exported else f"is one of task {speech_model.task}; take --to onnx"
@@ -102,7 +102,7 @@ def export_sherpa_onnx(speech_model: SpeechModel, directory: Path, precision: st
     Raises
     ------
     ModelError
-        If it is no such model or cannot be exported exactly, or int8 lacks the package `onnx`.
+        If it is no such model or cannot be exported exactly, there is no such precision, or int8 lacks the package `onnx`.
     """
     _refuse_what_is_not_exact(speech_model)
     _check(precision)

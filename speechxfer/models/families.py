@@ -67,7 +67,8 @@ class Family:
     squeeze_factor
         Frames at the head, and above the stem, for one frame between the layers; see `of`.
     extra_inputs
-        What a layer needs beside hidden states and masks, from the encoder and the hidden states at the cut, by name.
+        What a layer needs beside hidden states and masks, by name, from the encoder and the hidden states at the cut,
+        `[batch, frames, width]`.
     sampling_rate
         Of the audio the family was trained on, in Hz.
     min_samples
@@ -104,6 +105,16 @@ class Family:
 
     def of(self, config: Mapping[str, Any]) -> Family:
         """Give this entry as it is for one checkpoint, whose convolutions and norms may be others than the usual ones.
+
+        Parameters
+        ----------
+        config
+            Of the encoder, as a dictionary.
+
+        Returns
+        -------
+        Family
+            With the checkpoint's own `samples_per_frame`, `min_samples` and `squeeze_factor`, and its final norm placed.
 
         Raises
         ------

@@ -33,14 +33,35 @@ class Features:
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """Features of several utterances, padded with zeros: `[batch, frames, width]`, with true lengths `[batch]`."""
+    """Features of several utterances, padded with zeros.
+
+    Attributes
+    ----------
+    frames
+        `[batch, frames, width]`, or `[batch, samples]` where the features are the waveform itself.
+    lengths
+        int64 `[batch]`: how many of the frames are an utterance's own.
+    input_lengths
+        int64 `[batch]`: input positions (mel frames or samples) that each utterance had.
+    """
 
     frames: Tensor
     lengths: Tensor
     input_lengths: Tensor
 
     def rows(self, part: slice | Tensor) -> FeatureBatch:
-        """Give some of the utterances, no longer padded than these need."""
+        """Give some of the utterances, no longer padded than these need.
+
+        Parameters
+        ----------
+        part
+            Of the batch: a slice, or the rows' numbers, int64 `[rows]`.
+
+        Returns
+        -------
+        FeatureBatch
+            In the order of the rows.
+        """
         lengths = self.lengths[part]
         return FeatureBatch(self.frames[part, : int(lengths.max())], lengths, self.input_lengths[part])
 
@@ -50,7 +71,18 @@ class FeatureBatch:
 
 
 def collate(features: Sequence[Features]) -> FeatureBatch:
-    """Copy features into one fp32 batch, where the first of them lies; forwards write into their input and get no original."""
+    """Copy features into one batch; forwards write into their input and get no original.
+
+    Parameters
+    ----------
+    features
+        At least one.
+
+    Returns
+    -------
+    FeatureBatch
+        Frames in fp32, on the device where the first of them lies, in the order given; lengths on the CPU.
+    """
     first, lengths = features[0].frames, [len(item.frames) for item in features]
     frames = first.new_zeros(len(features), max(lengths), *first.shape[1:], dtype=torch.float32)
     for row, item in enumerate(features):

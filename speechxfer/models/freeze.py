@@ -72,7 +72,20 @@ def set_trainable(model: PreTrainedModel, family: Family, train: str, decoder: s
 
 
 def describe_trainable(model: PreTrainedModel, family: Family) -> list[tuple[str, int, int]]:
-    """Give (part, parameters that train, all parameters) for each part of the model in forward order."""
+    """Say what of a model trains.
+
+    Parameters
+    ----------
+    model
+        The whole model, head or decoder included.
+    family
+        Its entry.
+
+    Returns
+    -------
+    list of tuple
+        Name, parameters that train, and all parameters of each part, in forward order.
+    """
     decoder = decoder_of(model)
     encoder, name_of_encoder = encoder_of(model), "encoder" if decoder else model.base_model_prefix
     layers = [f"{family.layers}.{index}" for index in range(len(list(encoder.get_submodule(family.layers).children())))]

@@ -35,6 +35,8 @@ class Frontend:
     ----------
     context
         As given.
+    sampling_rate
+        Of the samples that it takes, in Hz.
     max_seconds
         The longest utterance that is taken whole.
     """
@@ -49,6 +51,18 @@ class Frontend:
     @classmethod
     def load(cls, directory: Path, family: Family, context: str = "adaptive") -> Frontend:
         """Read `preprocessor_config.json`.
+
+        Parameters
+        ----------
+        directory
+            Of the model.
+        family, context
+            As for the class.
+
+        Returns
+        -------
+        Frontend
+            With the model's own feature extractor.
 
         Raises
         ------
@@ -97,7 +111,19 @@ class Frontend:
         return max(1, -(-num_samples // self._family.samples_per_frame))
 
     def __call__(self, samples: Samples) -> Tensor:
-        """Give float32 `[mel frames, mels]`, an even number of mel frames, `[frames, width]`, or `[samples]`."""
+        """Make the inputs of one utterance.
+
+        Parameters
+        ----------
+        samples
+            float32 `[num_samples]` at the model's rate.
+
+        Returns
+        -------
+        torch.Tensor
+            float32: log-mel `[mel frames, mels]`, an even number of mel frames; filterbank `[frames, width]`; or the waveform
+            `[samples]`.
+        """
         if self._family.inputs == "waveform":
             # Normalised alone and before padding: a clip's features must not depend on its company.
             made = self._extractor(samples, sampling_rate=self.sampling_rate, padding="do_not_pad", return_tensors="np")

@@ -67,8 +67,23 @@ def _reorder(hidden: Tensor, order: Tensor) -> Tensor:
 class PooledClassificationHead(nn.Module):
     """Mean over a clip's own frames, standardised, then one linear layer: logits `[batch, labels]`.
 
-    With several layers, each is pooled and standardised, and their learned weighted sum (SUPERB's) goes on. Mean and spread of
-    the training clips are buffers (see `standardise`), so that one learning rate suits every encoder and no layer drowns another.
+    With several layers, each is pooled and standardised, and their learned weighted sum goes on. Mean and spread of the training
+    clips are buffers (see `standardise`), so that one learning rate suits every encoder and no layer drowns another.
+
+    Parameters
+    ----------
+    width
+        Of the encoder.
+    num_labels
+        How many the logits are of.
+    dropout
+        Before the linear layer.
+    num_layers
+        How many layers are pooled.
+
+    Notes
+    -----
+    The weighted sum is that of S. Yang et al., "SUPERB: Speech processing Universal PERformance Benchmark", Interspeech 2021.
     """
 
     feature_mean: Tensor
@@ -85,7 +100,20 @@ class PooledClassificationHead(nn.Module):
 
     @staticmethod
     def pool(layers: Sequence[Tensor], lengths: Tensor) -> Tensor:
-        """Give the mean over each clip's true frames, `[batch, layers, width]`, of layers `[batch, frames, width]`."""
+        """Take the mean over each clip's true frames.
+
+        Parameters
+        ----------
+        layers
+            `[batch, frames, width]` each.
+        lengths
+            `[batch]`: true frames of each clip.
+
+        Returns
+        -------
+        torch.Tensor
+            float32 `[batch, layers, width]`.
+        """
         real = (torch.arange(layers[0].shape[1], device=lengths.device) < lengths[:, None])[..., None]
         return torch.stack([layer.float().masked_fill(~real, 0.0).sum(dim=1) / lengths[:, None] for layer in layers], dim=1)
 
@@ -95,7 +123,20 @@ class PooledClassificationHead(nn.Module):
         self.feature_scale.copy_(pooled.std(dim=0, correction=0).clamp_min(1e-5))
 
     def forward(self, layers: Sequence[Tensor], lengths: Tensor) -> Tensor:
-        """Give logits per clip."""
+        """Give the logits of each clip.
+
+        Parameters
+        ----------
+        layers
+            `[batch, frames, width]` each, as many as are pooled.
+        lengths
+            `[batch]`: true frames of each clip.
+
+        Returns
+        -------
+        torch.Tensor
+            float32 `[batch, labels]`.
+        """
         with torch.autocast(lengths.device.type, enabled=False):
             pooled = (self.pool(layers, lengths) - self.feature_mean) / self.feature_scale
             if pooled.shape[1] == 1:

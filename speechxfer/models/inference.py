@@ -44,7 +44,7 @@ def for_inference(
     Raises
     ------
     ModelError
-        If there is no such device, it does not know int8, or the model was exported for another device or precision.
+        If there is no such device or precision, the device does not know int8, or the model was exported for others.
     """
     if isinstance(speech_model.model, OnnxModel | Ct2Model):
         return _exported(speech_model, speech_model.model, device, precision), "fp32"

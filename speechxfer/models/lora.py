@@ -30,29 +30,66 @@ class Adapter:
     config
         peft's, with rank and targets.
     tensors
-        The low-rank matrices, by peft's names.
+        The low-rank matrices, `[rank, inputs]` and `[outputs, rank]` of each layer, by peft's names.
     """
 
     config: LoraConfig
     tensors: dict[str, Tensor]
 
     def save(self, directory: Path) -> None:
-        """Write the adapter as peft writes one for the encoder; `save_head` adds the head that goes with it."""
+        """Write the adapter as peft writes one for the encoder; `save_head` adds the head that goes with it.
+
+        Parameters
+        ----------
+        directory
+            Of the adapter alone.
+
+        Raises
+        ------
+        TrainingError
+            If the disk is full or does not take it.
+        """
         self.config.save_pretrained(str(directory))
         write_tensors(directory / "adapter_model.safetensors", self.tensors, {"format": "pt"})
 
 
 def save_head(model: PreTrainedModel, directory: Path) -> None:
-    """Write all that is not encoder as `head.safetensors`."""
+    """Write all that is not encoder as `head.safetensors`.
+
+    Parameters
+    ----------
+    model
+        The whole model.
+    directory
+        Of the adapter, see `Adapter.save`.
+
+    Raises
+    ------
+    TrainingError
+        If the disk is full or does not take it.
+    """
     encoder = f"{model.base_model_prefix}."
     head = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(encoder)}
     write_tensors(directory / "head.safetensors", head, {"format": "pt"})
 
 
 def inject_lora(model: PreTrainedModel, family: Family, rank: int, decoder: str = "trained") -> None:
-    """Put adapters of a rank, which start without effect, on the linear layers that the family names.
+    """Put adapters, which start without effect, on the linear layers that the family names.
 
-    Those of a decoder too, unless it is `frozen`.
+    Parameters
+    ----------
+    model
+        The whole model; it is changed.
+    family
+        Its entry.
+    rank
+        Of each adapter's two matrices; their product is scaled by 2.
+    decoder
+        `trained`: the layers of a decoder get adapters too; `frozen`: they do not.
+
+    Notes
+    -----
+    E. Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -65,7 +102,18 @@ def inject_lora(model: PreTrainedModel, family: Family, rank: int, decoder: str 
 
 
 def merge_lora(model: PreTrainedModel) -> Adapter:
-    """Add the adapters to the weights they stand beside and take them out; give what was learned."""
+    """Add the adapters to the weights they stand beside and take them out.
+
+    Parameters
+    ----------
+    model
+        With the adapters that `inject_lora` has put in; it is changed.
+
+    Returns
+    -------
+    Adapter
+        What was learned, on the CPU.
+    """
     from peft import get_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
 

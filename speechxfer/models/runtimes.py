@@ -46,7 +46,7 @@ class InferenceModel(Protocol):
         """Give frames and width of the features of an utterance with so many input positions."""
 
     def prefix(self, inputs: FeatureBatch) -> list[Features]:
-        """Compute the features of a padded batch of inputs."""
+        """Compute the features of each utterance of a batch, `[batch, input positions, width]` or `[batch, samples]`."""
 
     def prefix_digest(self) -> str:
         """Give a hash of all that the features depend on but the inputs."""

@@ -155,7 +155,7 @@ def new_head(
     vocabulary, labels
         What the head tells apart.
     head, head_hidden_size, head_dropout
-        Its kind and size.
+        `linear` or `blstm`, and of this the units of one direction; dropout before each layer of a head that is not native.
     weighted_layer_sum
         Let a classification head pool a learned weighted sum of all layers.
     normaliser
@@ -265,7 +265,7 @@ def load_model(directory: str | Path, *, target_lang: str | None = None) -> Spee
     Raises
     ------
     ModelError
-        If the directory is missing, incomplete, or holds a pretrained model without a head of ours.
+        If it is missing, incomplete, without a head of ours or this language, or exported for what is not installed.
     """
     path, config = read_config(directory)
     if _class_name(config) == WhisperForConditionalGeneration.__name__:

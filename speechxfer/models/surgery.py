@@ -38,7 +38,20 @@ def extend_vocabulary(speech_model: SpeechModel, symbols: Sequence[str]) -> Spee
 
 
 def extend_labels(speech_model: SpeechModel, labels: Sequence[str]) -> SpeechModel:
-    """Add labels to a classifier, as `extend_vocabulary` adds symbols."""
+    """Add labels to a classifier.
+
+    Parameters
+    ----------
+    speech_model
+        Whose output layer is replaced in place; rows of its labels are kept.
+    labels
+        New ones; those it has already are passed over.
+
+    Returns
+    -------
+    SpeechModel
+        The same model, in which old labels have their old numbers.
+    """
     new = [label for label in dict.fromkeys(labels) if label not in speech_model.labels]
     everything = (*speech_model.labels, *new)
     _extend(speech_model.model, len(new), first_symbol=0)

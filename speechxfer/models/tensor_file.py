@@ -16,6 +16,15 @@ from speechxfer.errors import TrainingError
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file beside and rename it once its bytes are on the disk.
 
+    Parameters
+    ----------
+    path
+        The file.
+    tensors
+        By name, of any shape and type, on any device.
+    metadata
+        Of the file.
+
     Raises
     ------
     TrainingError

@@ -55,6 +55,18 @@ class Tokens:
     def load(cls, directory: Path, config: WhisperConfig) -> Tokens:
         """Read tokenizer and generation settings.
 
+        Parameters
+        ----------
+        directory
+            Of the model.
+        config
+            The model's, for the positions that its decoder has.
+
+        Returns
+        -------
+        Tokens
+            Without a language.
+
         Raises
         ------
         ModelError
@@ -128,6 +140,11 @@ class Tokens:
         previous
             What was said before, or words to be expected; of a long one the end.
 
+        Returns
+        -------
+        list of int
+            Tokens.
+
         Raises
         ------
         ModelError
@@ -181,7 +198,25 @@ class Tokens:
         return speller
 
     def target(self, text: str, seconds: float | None = None) -> TokenTarget:
-        """Give what is to be learned from a text; with its length in seconds, when it begins and ends too, unless it is empty."""
+        """Give what is to be learned from a text.
+
+        Parameters
+        ----------
+        text
+            As it is to be written.
+        seconds
+            How long its audio is, so that it is learned when the text begins and ends, too; None, or an empty text, has no times.
+
+        Returns
+        -------
+        TokenTarget
+            In the model's own language.
+
+        Raises
+        ------
+        ModelError
+            If the model is multilingual and has no language.
+        """
         if seconds is None or not text:
             return TokenTarget(self.prompt(timed=seconds is not None), [*self.encode(text), self.end])
         last = self.first_time + round(seconds / _TIME_STEP)

@@ -82,7 +82,7 @@ def adaptive_whisper(config: WhisperConfig) -> WhisperForConditionalGeneration:
 
 
 def layers_of_decoder(model: PreTrainedModel) -> Sequence[nn.Module]:
-    """Give the layers, each of which attends to the encoder's frames."""
+    """Give the layers of a model's decoder, each of which attends to the encoder's frames."""
     base: Any = model.base_model
     return list(base.decoder.layers)
 
