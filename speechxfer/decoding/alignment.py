@@ -33,7 +33,20 @@ class AlignedWord:
 
 
 def frames_needed(words: Sequence[str], vocabulary: Vocabulary) -> int:
-    """Give the fewest frames in which words can be said: one for each symbol, and one between two that are the same."""
+    """Give the fewest frames in which words can be said: one for each symbol, and one between two that are the same.
+
+    Parameters
+    ----------
+    words
+        Normalised as for training.
+    vocabulary
+        The model's; what it cannot spell takes no frame.
+
+    Returns
+    -------
+    int
+        Frames at the head.
+    """
     symbols = _spelled(words, vocabulary)[0]
     return len(symbols) + sum(one == other for one, other in pairwise(symbols))
 

@@ -29,7 +29,7 @@ _IMPOSSIBLE = -1e4
 
 
 class BeamDecoder:
-    """Beam search, with a language model or without.
+    """Beam search, with a language model or without (torchaudio's decoder, over Flashlight and KenLM).
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ class BeamDecoder:
         If the language model cannot be read, or has no word that the model can spell.
     ModelError
         If the extra `lm` is not installed, or the vocabulary has no space.
+    ValueError
+        If there are hotwords and no language model.
     """
 
     def __init__(
@@ -104,7 +106,20 @@ class BeamDecoder:
                 )
 
     def __call__(self, log_probs: Tensor, frame_seconds: float) -> Segment:
-        """Decode one segment: see `Decoder`."""
+        """Decode one segment.
+
+        Parameters
+        ----------
+        log_probs
+            float32 `[frames, vocabulary]` on the CPU, the blank first, without padding.
+        frame_seconds
+            Time between two frames.
+
+        Returns
+        -------
+        Segment
+            Times from the start of the segment; terms in their written forms.
+        """
         frames, symbols = log_probs.shape
         # A word of the lexicon ends with a space, so one follows the last frame.
         padded = torch.full((frames + 1, symbols), _IMPOSSIBLE)

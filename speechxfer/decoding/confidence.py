@@ -33,7 +33,7 @@ def fit_calibration(confidences: Sequence[float], is_right: Sequence[bool]) -> C
     Returns
     -------
     Calibration or None
-        None for fewer than 100 words, from which nothing can be said.
+        Slope and intercept on the log-odds; None for fewer than 100 words, from which nothing can be said.
 
     Notes
     -----
@@ -53,13 +53,39 @@ def fit_calibration(confidences: Sequence[float], is_right: Sequence[bool]) -> C
 
 
 def calibrate(confidences: Sequence[float], calibration: Calibration) -> npt.NDArray[np.float64]:
-    """Give the probabilities of being right, `[words]`, that a calibration makes of confidences."""
+    """Give the probabilities of being right that a calibration makes of confidences.
+
+    Parameters
+    ----------
+    confidences
+        Of words, in [0, 1].
+    calibration
+        See `fit_calibration`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 `[words]`.
+    """
     slope, intercept = calibration
     return np.asarray(1 / (1 + np.exp(-(slope * _log_odds(confidences) + intercept))))
 
 
 def calibrate_segment(segment: Segment, calibration: Calibration | None) -> Segment:
-    """Give a segment with calibrated words; its own confidence is then their mean. None changes nothing."""
+    """Calibrate the confidences of a segment's words.
+
+    Parameters
+    ----------
+    segment
+        As decoded.
+    calibration
+        See `fit_calibration`; None changes nothing.
+
+    Returns
+    -------
+    Segment
+        Its own confidence is the mean of its words'; without words it stays as it is.
+    """
     if calibration is None or not segment.words:
         return segment
     believed = [round(float(one), 4) for one in calibrate([word.confidence for word in segment.words], calibration)]

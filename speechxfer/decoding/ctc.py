@@ -22,7 +22,7 @@ said, with times from the start of the segment."""
 
 
 def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float) -> Segment:
-    """Take the best symbol of each frame, merge repeats, drop blanks.
+    """Take the best symbol of each frame, merge repeats, drop blanks (best path decoding, Graves et al. 2006).
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def greedy(log_probs: Tensor, vocabulary: Vocabulary, frame_seconds: float) -> S
     Returns
     -------
     Segment
-        As `from_path` gives it.
+        A word's confidence is the geometric mean of its frames' probabilities; its times are those of its own symbols, which
+        CTC tends to place late and short.
     """
     return from_path(log_probs.argmax(dim=-1), log_probs, vocabulary, frame_seconds)
 

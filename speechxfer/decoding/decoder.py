@@ -40,7 +40,8 @@ def make_decoder(
     Raises
     ------
     ModelError
-        If the model writes no text to find terms in, or there is a prompt, or the extra `lm` is needed and missing.
+        If the model writes no text to find terms in, or there is a prompt; if beam search is asked for, and the extra `lm` is
+        missing or the vocabulary has no space.
     DataError
         With all that is wrong with the hotwords or the language model.
     """

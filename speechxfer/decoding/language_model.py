@@ -48,7 +48,7 @@ def build_language_model(
     order
         Words of the longest n-grams, 2 or more.
     prune
-        See `estimate`.
+        For each order from unigrams on, how often an n-gram that is left out occurs at most; the last holds for higher orders.
 
     Returns
     -------
@@ -63,6 +63,11 @@ def build_language_model(
         If the file cannot be written.
     ValueError
         If the order is below 2, or `prune` does not begin with 0, or falls.
+
+    Notes
+    -----
+    R. Kneser and H. Ney, "Improved backing-off for m-gram language modeling", ICASSP 1995; three discounts for each order by
+    S. Chen and J. Goodman, "An empirical study of smoothing techniques for language modeling", 1998.
     """
     counts = count_ngrams(sentences, order)
     model = estimate(counts, prune)

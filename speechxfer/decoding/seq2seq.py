@@ -68,7 +68,13 @@ def write(
     Raises
     ------
     ModelError
-        If an exported model is to listen for hotwords, or the model does not know the language.
+        If an exported model is to listen for hotwords, the model does not know the language, or there is a prompt and it takes
+        none.
+
+    Notes
+    -----
+    Answers are drawn again as in A. Radford et al., "Robust speech recognition via large-scale weak supervision", 2022, section
+    4.5.
     """
     tokens = tokens.speaking(language)
     found: dict[int, Segment] = {}

@@ -66,6 +66,11 @@ class HotwordDecoder:
     term_cost
         What it may lose less, whatever its length. Short terms fit everywhere: with the usual values, those of up to four letters
         are put in only if their weight is above 1.
+
+    Notes
+    -----
+    The CTC word spotter of A. Andrusenko et al., "Fast context-biasing for CTC and transducer ASR models with CTC-based word
+    spotter", 2024; here a term is scored with the spaces around it, and takes the place of whole words.
     """
 
     def __init__(
@@ -78,7 +83,20 @@ class HotwordDecoder:
         self._bonuses = np.maximum(0.0, letter_bonus * letters - term_cost)
 
     def __call__(self, log_probs: Tensor, frame_seconds: float) -> Segment:
-        """Decode one segment: see `Decoder`."""
+        """Decode one segment.
+
+        Parameters
+        ----------
+        log_probs
+            float32 `[frames, vocabulary]` on the CPU, the blank first, without padding.
+        frame_seconds
+            Time between two frames.
+
+        Returns
+        -------
+        Segment
+            Times from the start of the segment; terms in their written forms.
+        """
         path = log_probs.argmax(dim=-1)
         if len(log_probs) and self._hotwords:
             losses = (log_probs - log_probs.max(dim=-1, keepdim=True).values).numpy()

@@ -90,7 +90,22 @@ class Recogniser:
 
 
 def as_items(manifest: Manifest, view: int | None = None, speed: float = 1.0) -> list[Item]:
-    """Give a checked manifest's utterances as items of one view."""
+    """Give a manifest's utterances as items of one view.
+
+    Parameters
+    ----------
+    manifest
+        With a `duration` column, see `speechxfer.data.check_sets`.
+    view
+        Number of the view; None is the audio as it is.
+    speed
+        Of the view, by which its items are shorter.
+
+    Returns
+    -------
+    list of Item
+        In the order of the rows.
+    """
     seconds = manifest.columns["duration"]
     return [Item(utterance, float(seconds[row]) / speed, view) for row, utterance in enumerate(manifest)]
 

@@ -131,6 +131,11 @@ def score_answers(
     -------
     SetScores
         Without confidences.
+
+    Raises
+    ------
+    DataError
+        If the normaliser lacks a package.
     """
     blocks = _blocks(manifest)
     if labels:

@@ -59,6 +59,16 @@ class AudioFacts:
 def measure(utterance: Utterance) -> AudioFacts:
     """Measure one utterance.
 
+    Parameters
+    ----------
+    utterance
+        A file, or a stretch or channel of one.
+
+    Returns
+    -------
+    AudioFacts
+        At the file's own rate.
+
     Raises
     ------
     AudioError

@@ -34,7 +34,15 @@ def check_decoder(speech_model: SpeechModel, test: Manifest, device: str = "auto
     Returns
     -------
     dict
-        The `decoder` section of a report: `wer` by context, `share_with_times`, and `timestamps`, which are `kept` or `lost`.
+        The `decoder` section of a report: `utterances`, `wer` by context, `share_with_times`, and `timestamps`, which are `kept`
+        or `lost`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such device.
+    DataError, AudioError
+        If a row can no longer be read.
     """
     assert speech_model.tokens
     rows = range(0, len(test), -(-len(test) // _UTTERANCES))

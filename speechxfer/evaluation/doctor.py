@@ -80,6 +80,11 @@ def examine(sets: Mapping[str, Manifest], model: SpeechModel | None = None) -> l
     -------
     list of Finding
         Errors first.
+
+    Raises
+    ------
+    DataError
+        If the model's normaliser lacks a package.
     """
     rows, unreadable = measure_rows(sets)
     findings = [*_unreadable(unreadable), *(finding for check in _CHECKS for finding in check(rows))]

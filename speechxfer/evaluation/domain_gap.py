@@ -28,7 +28,21 @@ _MUCH_NOISIER_DB = 6.0
 
 @dataclass(frozen=True)
 class AudioConditions:
-    """What the recordings of one set are like; medians over utterances, see `AudioFacts` for what is measured and how."""
+    """What the recordings of one set are like; medians over utterances, see `AudioFacts` for what is measured and how.
+
+    Attributes
+    ----------
+    seconds
+        Length.
+    sampling_rate
+        Of the files, in Hz.
+    level_db, noise_db
+        Of loud and of quiet frames, in dB of full scale.
+    snr_db
+        Loud frames over quiet ones, in dB.
+    bandwidth_hz
+        Up to where there is sound.
+    """
 
     seconds: float
     sampling_rate: float
@@ -113,6 +127,8 @@ def compare_recordings(
     ------
     DataError
         If fewer than 20 utterances of a set can be used.
+    ModelError
+        If the model was exported in another precision than fp32.
     """
     drawn = [_draw(one) for one in (manifest, against)]
     usable = [_usable(one, model) for one in drawn]
@@ -175,7 +191,18 @@ def _pooled(rows: Sequence[Row], model: SpeechModel, progress: Callable[[int], N
 
 
 def conditions(facts: Sequence[AudioFacts]) -> AudioConditions:
-    """Sum up what was measured of some recordings, at least one."""
+    """Sum up what was measured of recordings.
+
+    Parameters
+    ----------
+    facts
+        See `measure`; of at least one.
+
+    Returns
+    -------
+    AudioConditions
+        Medians.
+    """
     names = AudioConditions.__dataclass_fields__
     return AudioConditions(**{name: float(np.median([getattr(one, name) for one in facts])) for name in names})
 
@@ -193,7 +220,7 @@ def unseen_words(texts: Iterable[str], against: Iterable[str]) -> UnseenWords | 
     Returns
     -------
     UnseenWords or None
-        None if there is no word on one side.
+        Of the other texts; None if there is no word on one side.
     """
     known, other = (Counter(word for text in side for word in normalise(text, "basic").split()) for side in (texts, against))
     if not known or not other:

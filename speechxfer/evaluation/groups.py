@@ -23,7 +23,8 @@ def group_rows(manifest: Manifest, spec: GroupSpec | None = None) -> dict[str, d
         The set that is evaluated.
     spec
         Column to True (its values are groups) or to the bounds of bands of a number (`[16]`: under 16, 16 and over). None takes
-        every non-numeric column of the user's own that has 2 to 20 values with at least 20 utterances in each.
+        every non-numeric column of the user's own that has 2 to 20 values with at least 20 utterances in each. Columns that the
+        manifest lacks are passed over.
 
     Returns
     -------

@@ -45,7 +45,25 @@ class GuardVerdict:
 
 
 def judge(before: RowErrors, after: RowErrors, max_regression: float) -> GuardVerdict:
-    """Judge one guard set."""
+    """Judge one guard set.
+
+    Parameters
+    ----------
+    before, after
+        Errors row by row, of the same utterances.
+    max_regression
+        What may be lost, as a share (0.01 is one point).
+
+    Returns
+    -------
+    GuardVerdict
+        By the interval that `compare` gives.
+
+    Raises
+    ------
+    ValueError
+        If they are not of the same utterances.
+    """
     difference = compare(before, after).overall
     outcome: GuardOutcome = "undecided"
     if difference.interval and difference.blocks >= MIN_BLOCKS:
@@ -60,7 +78,18 @@ def judge(before: RowErrors, after: RowErrors, max_regression: float) -> GuardVe
 
 
 def halves(rows: RowErrors) -> tuple[list[int], list[int]]:
-    """Part a set by speaker: one half to choose on, one to judge on. The same speakers always fall into the same half."""
+    """Part a set by speaker: one half to choose on, one to judge on. The same speakers always fall into the same half.
+
+    Parameters
+    ----------
+    rows
+        Of the set.
+
+    Returns
+    -------
+    tuple of list of int
+        Rows of the one half, and of the other.
+    """
     names = sorted(set(rows.blocks), key=lambda name: hashlib.blake2b(name.encode()).digest())
     first = set(names[::2])
     own = [row for row, block in enumerate(rows.blocks) if block in first]

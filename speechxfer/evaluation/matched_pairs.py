@@ -49,6 +49,10 @@ def mapsswe(references: Sequence[str], first: Sequence[str], second: Sequence[st
     -------
     Mapsswe
         The test.
+
+    Notes
+    -----
+    L. Gillick and S. Cox, "Some statistical issues in the comparison of speech recognition algorithms", ICASSP 1989.
     """
     rows = [row for row, reference in enumerate(references) if reference.split()]
     spoken = [references[row] for row in rows]

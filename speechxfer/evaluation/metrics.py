@@ -14,7 +14,19 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """Edits between reference and hypothesis, of words or characters."""
+    """Edits between reference and hypothesis, of words or characters.
+
+    Attributes
+    ----------
+    hits
+        Words or characters that are the same in both.
+    substitutions
+        Of the reference, with others in their place.
+    deletions
+        Of the reference, with nothing in their place.
+    insertions
+        Of the hypothesis, with nothing in the reference.
+    """
 
     hits: int = 0
     substitutions: int = 0
@@ -48,18 +60,50 @@ def total(counts: Iterable[ErrorCounts]) -> ErrorCounts:
 
 
 def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
-    """Count word errors per utterance (jiwer's alignment); an empty reference counts its insertions."""
+    """Count word errors per utterance (jiwer's alignment); without a reference all words are insertions.
+
+    Parameters
+    ----------
+    references, hypotheses
+        Per utterance, normalised.
+
+    Returns
+    -------
+    list of ErrorCounts
+        One per utterance.
+    """
     return _errors(references, hypotheses, jiwer.process_words, lambda text: len(text.split()))
 
 
 def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
-    """Count character errors per utterance, spaces included (jiwer's alignment)."""
+    """Count character errors per utterance, spaces included (jiwer's alignment); without a reference all are insertions.
+
+    Parameters
+    ----------
+    references, hypotheses
+        Per utterance, normalised.
+
+    Returns
+    -------
+    list of ErrorCounts
+        One per utterance.
+    """
     return _errors(references, hypotheses, jiwer.process_characters, len)
 
 
 @dataclass(frozen=True)
 class TermCounts:
-    """How often terms were heard where they were said (hits), heard where they were not (false), and not heard (missed)."""
+    """How often terms were heard.
+
+    Attributes
+    ----------
+    hits
+        Where they were said.
+    false
+        Where they were not.
+    missed
+        Said, and not heard.
+    """
 
     hits: int = 0
     false: int = 0
@@ -130,7 +174,18 @@ def _errors(
 
 
 def right_words(reference: str, hypothesis: str) -> list[bool]:
-    """Tell of each word of a hypothesis whether it stands in the reference (jiwer's alignment)."""
+    """Tell which words of a hypothesis stand in the reference (jiwer's alignment).
+
+    Parameters
+    ----------
+    reference, hypothesis
+        Normalised.
+
+    Returns
+    -------
+    list of bool
+        One per word of the hypothesis.
+    """
     right = [False] * len(hypothesis.split())
     if right and reference.split():
         for chunk in jiwer.process_words(reference, hypothesis).alignments[0]:

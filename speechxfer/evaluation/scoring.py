@@ -72,9 +72,11 @@ def evaluate(
     Raises
     ------
     DataError
-        With all problems of the manifest and its audio.
+        With all problems of the manifest and its audio, or of hotwords, language model or terms.
     ModelError
-        If the directory holds no fine-tuned model.
+        If the directory holds no fine-tuned model, or it cannot run or decode as asked.
+    AudioError
+        If audio whose header could be read cannot be decoded.
     """
     speech_model = model if isinstance(model, SpeechModel) else load_model(model)
     wanted = _terms(terms, speech_model.normaliser) if terms else ()
@@ -146,6 +148,11 @@ def score_set(
     -------
     SetScores
         The set's scores.
+
+    Raises
+    ------
+    AudioError
+        If an utterance, which the error names, cannot be read.
     """
     answers = answer(split, source, speech_model, as_items(manifest), precision)
     return _score(speech_model, manifest, answers, groups, intervals=intervals)

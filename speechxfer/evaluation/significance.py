@@ -25,9 +25,9 @@ def bootstrap_interval(
     Parameters
     ----------
     numerators, denominators
-        Per utterance, such as errors and reference words; numerators may be differences of two models' errors.
+        `[utterances]`, such as errors and reference words; numerators may be differences of two models' errors.
     blocks
-        Per utterance; utterances of one block (speaker) are drawn together, because they are not independent.
+        One per utterance; utterances of one block (speaker) are drawn together, because they are not independent.
     level
         Coverage aimed at. With few blocks the true coverage is lower.
     seed
@@ -88,9 +88,9 @@ def sign_flip_test(differences: npt.ArrayLike, blocks: Sequence[str], seed: int 
     Parameters
     ----------
     differences
-        Per utterance, of one model's errors from another's.
+        `[utterances]`: of one model's errors from another's.
     blocks
-        Per utterance. If the models are equally good, a speaker's difference might as well have the other sign.
+        One per utterance. If the models are equally good, a speaker's difference might as well have the other sign.
     seed
         Of the signs, where there are too many to try all.
 
@@ -98,6 +98,10 @@ def sign_flip_test(differences: npt.ArrayLike, blocks: Sequence[str], seed: int 
     -------
     float
         Two-sided p; exact with up to 13 blocks, else from 10,000 random signs, the observed one counted among them.
+
+    Notes
+    -----
+    The randomisation test for pairs of R. A. Fisher, "The design of experiments", 1935, over blocks.
     """
     names, index = np.unique(np.asarray(blocks), return_inverse=True)
     sums = _block_sums(index, differences)
@@ -115,7 +119,22 @@ def sign_flip_test(differences: npt.ArrayLike, blocks: Sequence[str], seed: int 
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number: each then holds at its level for all of them together (Holm, 1979)."""
+    """Correct p-values for their number: each then holds at its level for all of them together.
+
+    Parameters
+    ----------
+    p_values
+        In any order.
+
+    Returns
+    -------
+    list of float
+        Corrected, in the order given.
+
+    Notes
+    -----
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
+    """
     order = np.argsort(p_values)
     stepped = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))

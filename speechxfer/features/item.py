@@ -10,7 +10,17 @@ from speechxfer.data import Utterance
 
 @dataclass(frozen=True)
 class Item:
-    """One utterance in one view; `seconds` is its length in that view, `view` None the audio as it is."""
+    """One utterance in one view.
+
+    Attributes
+    ----------
+    utterance
+        What is read.
+    seconds
+        Its length in that view.
+    view
+        Number of the view, from 0; None is the audio as it is.
+    """
 
     utterance: Utterance
     seconds: float

@@ -101,15 +101,17 @@ class InputKeys:
 
     Parameters
     ----------
-    split, precision, dtype
-        As for `FeatureKeys`.
+    split
+        The model with its cut, on its device.
+    precision, dtype
+        Of the computation and of storage.
     """
 
     def __init__(self, split: InferenceModel, precision: str, dtype: torch.dtype) -> None:
         self._prefix = _causes(split, "made by others", precision, dtype)
 
     def __call__(self, inputs: Tensor) -> bytes:
-        """Give the key of one utterance's inputs, on the CPU, unpadded."""
+        """Give the key of one utterance's inputs, `[input positions, width]` or `[samples]`, on the CPU, unpadded."""
         return _digest(str(inputs.shape), inputs.contiguous().numpy().tobytes()) + self._prefix
 
 

@@ -50,6 +50,16 @@ class PrefixRunner:
     def __call__(self, batches: Iterable[Sequence[Item]]) -> Iterator[list[Features]]:
         """Give the features of each batch, in order.
 
+        Parameters
+        ----------
+        batches
+            Items that go together.
+
+        Yields
+        ------
+        list of Features
+            Of each batch, one per item.
+
         Raises
         ------
         AudioError

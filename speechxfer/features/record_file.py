@@ -180,6 +180,11 @@ class RecordFile:
     def put(self, features: Mapping[bytes, Features]) -> None:
         """Append features by key: first the frames, then, once these are on the disk, their records.
 
+        Parameters
+        ----------
+        features
+            By keys of 32 bytes, their frames `[frames, width]`.
+
         Raises
         ------
         StoreError
@@ -207,7 +212,7 @@ class RecordFile:
         self._sound |= entries.keys()
 
     def get(self, key: bytes) -> Features:
-        """Give a copy of the features of a key that is held."""
+        """Give a copy of the features of a key that is held, in the precision they were stored in; a KeyError says it is not."""
         entry = self._entries[key]
         frames = torch.frombuffer(self._raw(entry), dtype=_DTYPES[entry.dtype]).view(entry.frames, entry.width)
         return Features(frames, entry.input_length)
@@ -217,9 +222,17 @@ class RecordFile:
         return [key for key, entry in self._entries.items() if self._is_damaged(entry)]
 
     def prune(self, keep: Collection[bytes]) -> int:
-        """Copy what is kept into a new file and delete the old one; give the bytes freed.
+        """Copy what is kept into a new file and delete the old one; readers keep what they have open. For the writer only.
 
-        Readers keep what they have open.
+        Parameters
+        ----------
+        keep
+            Keys.
+
+        Returns
+        -------
+        int
+            The bytes freed.
         """
         before = self._end
         kept: dict[bytes, _Entry] = {}

@@ -81,6 +81,16 @@ class FeatureSource:
 
         Whenever an item is first asked for, its whole batch is computed. So training begins at once, and features do not
         depend on the order in which they are used.
+
+        Parameters
+        ----------
+        items
+            In any order; each may be planned again.
+
+        Raises
+        ------
+        AudioError
+            If the store looks into the audio, and an utterance, which the error names, cannot be read.
         """
         if self._key_of is None:
             return
@@ -92,7 +102,25 @@ class FeatureSource:
             self._plan_group({self._key(item): item for item in group})
 
     def fill(self, compute: Compute | None = None) -> Iterator[int]:
-        """Have what is missing computed, by default by `runner`, and keep it; give after each group how many items it has."""
+        """Have what is missing computed and keep it.
+
+        Parameters
+        ----------
+        compute
+            Gives the features of each group of items, in order; None is `runner`.
+
+        Yields
+        ------
+        int
+            After each group, how many items it has.
+
+        Raises
+        ------
+        AudioError
+            If an utterance, which the error names, cannot be read.
+        StoreError
+            If the store does not take the features.
+        """
         assert self._store is not None
         groups = self.missing()
         for group, features in zip(groups, (compute or self.runner)(groups), strict=True):
@@ -142,6 +170,23 @@ class FeatureSource:
         """Give one padded fp32 batch after the other; audio is read ahead by threads where features are missing.
 
         Time spent waiting for a batch is added to `seconds_waited`.
+
+        Parameters
+        ----------
+        batches
+            Items that go together.
+
+        Yields
+        ------
+        FeatureBatch
+            Of each batch, its items in their order.
+
+        Raises
+        ------
+        AudioError
+            If an utterance, which the error names, cannot be read.
+        StoreError
+            If the store does not take what was computed.
         """
         made = (collate(features) for features in self._each(batches))
         while True:
@@ -153,7 +198,25 @@ class FeatureSource:
             yield batch
 
     def features(self, items: Sequence[Item]) -> list[Features]:
-        """Give the features of items in their order: those of a store where it keeps them, others in the computer's memory."""
+        """Give the features of items in their order: those of a store where it keeps them, others in the computer's memory.
+
+        Parameters
+        ----------
+        items
+            Planned or not.
+
+        Returns
+        -------
+        list of Features
+            One per item.
+
+        Raises
+        ------
+        AudioError
+            If an utterance, which the error names, cannot be read.
+        StoreError
+            If the store does not take what was computed.
+        """
         if self._store is None:
             planned = plan_batches(self._seconds(items), self._batch_seconds)
             in_order = dict(

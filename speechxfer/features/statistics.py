@@ -23,7 +23,7 @@ Statistics = npt.NDArray[np.float32]
 
 
 class StatisticsEncoder:
-    """A pretrained or fine-tuned model, of which only the encoder is used.
+    """A pretrained or fine-tuned model, of which only the encoder is used: mean and standard deviation over time of every layer.
 
     Parameters
     ----------
@@ -49,6 +49,10 @@ class StatisticsEncoder:
     ------
     ModelError
         If there is no such model, device or precision.
+
+    Notes
+    -----
+    Statistics pooling as in D. Snyder et al., "X-vectors: robust DNN embeddings for speaker recognition", ICASSP 2018.
     """
 
     def __init__(

@@ -32,7 +32,22 @@ class FeatureStore(Protocol):
     dtype: torch.dtype
 
     def keys(self, split: InferenceModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
-        """Give the function that says under which key an item's features are kept."""
+        """Give the function that says under which key an item's features are kept.
+
+        Parameters
+        ----------
+        split, frontend
+            The model with its cut, on its device, and what makes its inputs.
+        precision
+            Of the computation: `fp32` or `bf16`.
+        augmenter
+            Makes the views; may be None if no item has a view.
+
+        Returns
+        -------
+        Keys
+            From an item to a key.
+        """
 
     def __contains__(self, key: bytes) -> bool:
         """Tell whether a key is held."""
@@ -70,7 +85,7 @@ class MemoryStore:
         self._device_bytes_left = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else 0
 
     def keys(self, split: InferenceModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
-        """Give keys that need no look into the audio: while a process runs, a path stands for its content."""
+        """See `FeatureStore`; these keys need no look into the audio: while a process runs, a path stands for its content."""
         prefix = f"{split.prefix_digest()}/{precision}"
         return lambda item: f"{prefix}/{item.place}".encode()
 
@@ -123,7 +138,10 @@ class DiskStore:
         self.dtype = self._own.dtype
 
     def keys(self, split: InferenceModel, frontend: Frontend, precision: str, augmenter: WaveformAugmenter | None) -> Keys:
-        """Give keys that hold every cause (see `FeatureKeys`)."""
+        """See `FeatureStore`; these keys hold every cause: weights, code, precisions, how inputs are made, and the audio itself.
+
+        Giving one raises `AudioError` if the audio cannot be read.
+        """
         return FeatureKeys(split, frontend, precision, self.dtype, augmenter, self._contents)
 
     def __contains__(self, key: bytes) -> bool:
@@ -131,7 +149,13 @@ class DiskStore:
         return key in self._own or key in self._records
 
     def put(self, features: Mapping[bytes, Features]) -> None:
-        """Keep features by key: on the disk, unless another process writes there."""
+        """Keep features by key: on the disk, unless another process writes there.
+
+        Raises
+        ------
+        StoreError
+            If the disk does not take them.
+        """
         self._contents.write()  # what is kept without its audio known would be pruned
         (self._records if self._records.is_writer else self._own).put(features)
 
@@ -141,6 +165,11 @@ class DiskStore:
 
     def prune(self, utterances: Iterable[Utterance] | None = None) -> tuple[int, int]:
         """Really delete the features of audio that is gone or changed, or that is not among these utterances.
+
+        Parameters
+        ----------
+        utterances
+            Whose features are kept; None keeps those of all audio that is still there as it was.
 
         Returns
         -------

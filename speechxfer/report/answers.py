@@ -15,7 +15,22 @@ _COLUMNS = ("id", "speaker", "reference", "answer", "errors", "size")
 
 
 def write_answers(path: Path, ids: Sequence[str], rows: RowErrors) -> None:
-    """Write a row for each utterance; reference and answer as they were compared."""
+    """Write a row for each utterance; reference and answer as they were compared.
+
+    Parameters
+    ----------
+    path
+        A CSV file.
+    ids
+        Of the utterances.
+    rows
+        Their errors, in the same order.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow((*_COLUMNS, rows.measure))
@@ -25,7 +40,19 @@ def write_answers(path: Path, ids: Sequence[str], rows: RowErrors) -> None:
 
 
 def read_answers(path: Path) -> tuple[list[str], RowErrors]:
-    """Read ids and rows.
+    """Read what `write_answers` wrote.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+
+    Returns
+    -------
+    list of str
+        Ids of the utterances.
+    RowErrors
+        Their errors, in the same order, without groups.
 
     Raises
     ------

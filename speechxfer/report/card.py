@@ -29,6 +29,11 @@ def write_card(path: Path, report: Mapping[str, Any], base_model: str, training_
         As in `report.json`.
     base_model, training_data, test_data
         As the recipe names them; of a path only the last part is told.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
     """
     task, scores = _TASKS[report["task"]], report["sets"]["test"]
     results = [

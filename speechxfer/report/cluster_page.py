@@ -24,6 +24,13 @@ def write_cluster_page(path: Path, found: Mapping[str, Any], central: Mapping[st
         By id, the utterances that stand for their groups.
     audio
         Whether they can be heard; without, they are named.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    AudioError
+        If sound that is to be heard in it cannot be read.
     """
     columns = [*found["agreement"]]
     parts = [f'<p class="verdict">{escape(" ".join(found["sentences"]))}</p>']

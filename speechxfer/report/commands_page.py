@@ -36,6 +36,11 @@ def write_commands_page(path: Path, scores: Mapping[str, Any], *, of: str) -> No
         As `speechxfer.commands.score_commands` gives them.
     of
         What was scored, for the heading.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
     """
     write_whole(str(path), page(f"Commands: {of}", [*_rates(scores), *_trade(scores), *_confusion(scores)]))
 

@@ -15,7 +15,17 @@ from speechxfer.transcript import Transcript
 
 @dataclass(frozen=True)
 class DemoExample:
-    """One utterance: what was said, and what was heard before and after."""
+    """One utterance of a test.
+
+    Attributes
+    ----------
+    utterance
+        To be heard.
+    said
+        The text, or label.
+    before, after
+        What was heard before and after the fine-tuning.
+    """
 
     utterance: Utterance
     said: str
@@ -29,12 +39,18 @@ class DemoResult:
 
     Attributes
     ----------
+    title
+        Of the part.
     measure
         `WER`, `recall` (of the new words) or `right`; all between 0 and 1.
+    utterances
+        That were tested.
     before, after, from_random
         Of the pretrained model, of the fine-tuned one, and of one fine-tuned by the same recipe from random weights.
     seconds
         Of the fine-tuning.
+    examples
+        Of the utterances, for the page.
     remark
         What else there is to know about these numbers.
     """
@@ -55,7 +71,24 @@ class DemoResult:
 
 
 def write_demo_page(path: Path, results: Sequence[DemoResult], call: Transcript, call_wer: float) -> None:
-    """Write the page."""
+    """Write the page.
+
+    Parameters
+    ----------
+    path
+        The file; it needs no other.
+    results
+        Of the parts of the demo.
+    call, call_wer
+        A transcribed call, whose `audio` is a file, and its WER between 0 and 1.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    AudioError
+        If sound that is to be heard in it cannot be read.
+    """
     parts = [
         "<p>The pretrained model <i>tiny</i> as it comes, the same model after a short fine-tuning on this machine, and a model "
         "of its shape that started from random weights and had the same lessons. Voices and sentences of the tests are in no "

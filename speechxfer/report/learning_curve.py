@@ -14,7 +14,7 @@ _NAMES = {"wer": "word error rate", "cer": "character error rate", "error": "sha
 
 
 def describe_learning_curve(curve: Mapping[str, Any]) -> str:
-    """Say what twice the data would give, or that nobody can tell."""
+    """Say what twice the data would give, or that nobody can tell; `curve` is the `learning_curve` section of a report."""
     last, twice = curve["points"][-1], curve["twice"]
     if len(curve["points"]) < 2:
         return "one share alone makes no curve: give smaller ones too, such as 10,30,100"
@@ -30,7 +30,15 @@ def describe_learning_curve(curve: Mapping[str, Any]) -> str:
 
 
 def plot_learning_curve(curve: Mapping[str, Any], path: Path) -> None:
-    """Save the picture as the file's ending says."""
+    """Draw a learning curve into a file.
+
+    Parameters
+    ----------
+    curve
+        The `learning_curve` section of a report.
+    path
+        The file, whose ending says what kind of picture it is.
+    """
     draw_learning_curve(curve).savefig(path)
 
 

@@ -46,6 +46,13 @@ def write_page(
         Whether the worst utterances can be heard; their sound is then in the file.
     recipe, environment
         Shown at the end.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    AudioError
+        If sound that is to be heard in it cannot be read.
     """
     parts = [
         *_verdicts(report),
@@ -81,7 +88,7 @@ def _verdicts(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def describe_decoder(found: Mapping[str, Any]) -> list[str]:
-    """Say what fine-tuning did to a decoder beside its error rate, a sentence each."""
+    """Say what fine-tuning did to a decoder beside its error rate, a sentence each, of the `decoder` section of a report."""
     rates = " and ".join(f"{100 * rate:.1f} %" for rate in found["wer"].values())
     contexts = " and ".join({"adaptive": "on the audio there is", "stock": "in windows of 30 s"}[name] for name in found["wer"])
     return [
@@ -91,7 +98,7 @@ def describe_decoder(found: Mapping[str, Any]) -> list[str]:
 
 
 def describe_terms(found: Mapping[str, Any]) -> str:
-    """Say how words of interest were heard."""
+    """Say how words of interest were heard, of what `TermCounts.to_dict` gives."""
     if not found["hits"] + found["missed"]:
         return f"no term was said; heard all the same: {found['false']}"
     said = found["hits"] + found["missed"]

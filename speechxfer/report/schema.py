@@ -20,7 +20,7 @@ def make_report(task: str, model: str, sets: dict[str, dict[str, Any]], **sectio
     Parameters
     ----------
     task
-        `ctc` or `classification`.
+        `ctc`, `seq2seq` or `classification`.
     model
         Directory of the model that was scored.
     sets
@@ -37,12 +37,23 @@ def make_report(task: str, model: str, sets: dict[str, dict[str, Any]], **sectio
 
 
 def main_measure(scores: Mapping[str, Any]) -> str:
-    """Name the score that a set is judged by."""
+    """Name the score that a set is judged by: `wer`, `cer` or `accuracy`; `scores` are the set's entry in a report."""
     return str(scores.get("measure") or ("wer" if "wer" in scores else "accuracy"))
 
 
 def measures_of(sets: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Name the scores that sets have, in the order to show them: those they are judged by first."""
+    """Name the scores that sets have, in the order to show them: those they are judged by first.
+
+    Parameters
+    ----------
+    sets
+        Their entries in a report.
+
+    Returns
+    -------
+    list of str
+        Of `wer`, `cer`, `accuracy` and `macro_f1`.
+    """
     everything = list(sets)
     main = {main_measure(scores) for scores in everything}
     return sorted((name for name in MEASURES if any(name in scores for scores in everything)), key=lambda name: name not in main)
@@ -56,5 +67,18 @@ def with_interval(scores: Mapping[str, Any], measure: str) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write what `json.dumps` takes as `speechxfer.data.write_whole` writes text."""
+    """Write a JSON file whole, readable by its owner only.
+
+    Parameters
+    ----------
+    path
+        The file.
+    content
+        What `json.dumps` takes.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
     write_whole(str(path), json.dumps(content, ensure_ascii=False, indent=1) + "\n")

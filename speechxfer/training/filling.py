@@ -66,6 +66,12 @@ def fill_store(recipe: Recipe, listener: Listener | None = None, spread: Spread 
         If the recipe names no store.
     DataError
         With all problems of manifests, audio and model.
+    AudioError
+        If audio whose header could be read cannot be decoded.
+    StoreError
+        If the store cannot be used, or does not take the features.
+    TrainingError
+        If accelerate is configured to shard the model.
     RunStoppedError
         If the user stopped it; what is computed stays.
     """

@@ -47,8 +47,14 @@ def finetune(recipe: Recipe, out: str | Path, listener: Listener | None = None, 
     ------
     DataError
         With all problems of manifests, audio files and model, before anything is trained.
+    RunDirectoryError
+        If a run cannot begin or go on in this directory.
     TrainingError
         If training cannot go on.
+    StoreError
+        If the recipe's store cannot be used, or does not take the features.
+    StorageError
+        If a report cannot be written.
     RunStoppedError
         If the user stopped it (Ctrl-C); what is needed to resume is saved.
 

@@ -52,10 +52,16 @@ class Transcriber:
     language
         For a multilingual model: ISO code of what is spoken; None is its own, or what it hears.
 
+    Attributes
+    ----------
+    model
+        As loaded.
+
     Raises
     ------
     ModelError
-        If the model, device or precision is none, or the model writes no text to find terms in.
+        If the model, device or precision is none, or the model writes no text to find terms in, cannot be prompted, or does not
+        know the language.
     DataError
         With all that is wrong with the hotwords or the language model.
     """
@@ -90,7 +96,7 @@ class Transcriber:
         Parameters
         ----------
         audio
-            A file, its bytes, an open file that can seek, or samples with their rate.
+            A file or its URL, its bytes, an open file that can seek, or samples with their rate.
 
         Returns
         -------
@@ -101,6 +107,8 @@ class Transcriber:
         ------
         AudioError
             If nothing of it can be read as audio.
+        ModelError
+            If an exported model is to listen for hotwords, or the model takes no prompt.
         """
         (result,) = self.transcribe_all([audio])
         if isinstance(result, AudioError):
@@ -124,6 +132,8 @@ class Transcriber:
         ------
         AudioError
             If it cannot be read, after the segments before that.
+        ModelError
+            As for `transcribe`.
         """
         gathered = _Gathered(self._segment)
         for _, event, answer in self._answered([audio], load_seconds=_STREAMED_LOAD_SECONDS):
@@ -190,6 +200,11 @@ class Transcriber:
         ------
         Transcript or AudioError
             For each recording, in their order, as soon as it is known.
+
+        Raises
+        ------
+        ModelError
+            As for `transcribe`.
         """
         gathered = _Gathered(self._segment)
         for recording, event, answer in self._answered(recordings, progress):

@@ -53,7 +53,21 @@ class Answering(Protocol):
     frame_seconds: float
 
     def answers(self, stretches: Sequence[Stretch], writing: Writing = NOTHING_SPECIAL) -> Sequence[Answer]:
-        """Give the model's answer to each stretch, in their order; `writing` says how a decoder is to write."""
+        """Answer.
+
+        Parameters
+        ----------
+        stretches
+            Of speech.
+        writing
+            How a decoder is to write, see `speechxfer.decoding.writing_options`.
+
+        Returns
+        -------
+        sequence of Answer
+            The model's to each stretch, in their order: log-probabilities `[frames, vocabulary]`, probabilities `[labels]`, or
+            what a decoder wrote.
+        """
 
 
 class Recogniser:
@@ -93,7 +107,13 @@ class Recogniser:
         self.frame_seconds = self._split.frame_seconds
 
     def answers(self, stretches: Sequence[Stretch], writing: Writing = NOTHING_SPECIAL) -> Sequence[Answer]:
-        """Give the model's answer to each stretch, in their order; batched by length."""
+        """See `Answering`; stretches are batched by length.
+
+        Raises
+        ------
+        ModelError
+            If an exported model is to listen for hotwords, or the model takes no prompt.
+        """
         if not stretches:
             return []
         items = [
@@ -161,11 +181,24 @@ class SegmentMaker:
             self._decode = make_decoder(model.vocabulary, hotwords, language_model, prompt)
 
     def piece(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Piece:
-        """Join log-probabilities of stretches that overlap."""
+        """Join log-probabilities `[frames, vocabulary]` of a stretch, or of several that overlap, to those of one piece."""
         return Piece(stretches[0].start, join_overlapping(answers, round(OVERLAP_SECONDS / self._frame_seconds)))
 
     def segment(self, stretches: Sequence[Stretch], answers: Sequence[Any]) -> Segment:
-        """Give what was said in a stretch, or in several that overlap, in the recording's time."""
+        """Give what was said in a stretch, or in several that overlap.
+
+        Parameters
+        ----------
+        stretches
+            In order of time.
+        answers
+            One each, see `Answering.answers`.
+
+        Returns
+        -------
+        Segment
+            In the recording's time; of a classifier the likeliest label, with its probability as the confidence.
+        """
         first, last = stretches[0], stretches[-1]
         if self._model.writes:
             if self._decode:

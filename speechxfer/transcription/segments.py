@@ -88,6 +88,11 @@ class Segmenter:
             float32 `[num_samples]` at 16 kHz, following those before.
         speech
             float32 `[frames]`: probability of speech in each 512 samples; may lag behind the samples.
+
+        Yields
+        ------
+        Stretch
+            In order of time.
         """
         self._samples = np.concatenate([self._samples, samples])
         self._speech = np.concatenate([self._speech, speech])
