@@ -142,8 +142,12 @@ def adapt(
         If its model cannot write yet.
     DataError
         With all problems of the recordings; or if the model is firm about too few.
+    AudioError
+        If audio whose header could be read cannot be decoded.
     RunDirectoryError
         If there is something in `out`, and this is no resumption.
+    TrainingError
+        If training cannot go on.
     RunStoppedError
         If the user stopped it; what is needed to resume is saved.
     """
@@ -198,7 +202,11 @@ def spoken_stretches(model: str, folder: str, listener: Callable[[str], None] | 
     Raises
     ------
     DataError
-        If nothing is said anywhere.
+        If nothing is said anywhere, or there is no recording.
+    ModelError
+        If there is no such model.
+    StorageError
+        If a storage cannot be reached.
     """
     paths = [one.path for one in find_recordings([folder])]
     columns: dict[str, list[str]] = {name: [] for name in ("id", "audio", "start", "end", "channel")}

@@ -74,12 +74,24 @@ def pseudo_label(
     device, precision
         As for `evaluate`.
     decoder
-        For the undisturbed answer, see `ctc_decoder`; None is greedy.
+        For the undisturbed answer, see `speechxfer.decoding.make_decoder`; None is greedy.
 
     Returns
     -------
     list of PseudoLabel
         In the order of the manifest.
+
+    Raises
+    ------
+    ModelError
+        If there is no such device or precision.
+    AudioError
+        If an utterance, which the error names, cannot be read.
+
+    Notes
+    -----
+    S. Khurana et al., "Unsupervised domain adaptation for speech recognition via uncertainty driven self-training" (DUST), ICASSP
+    2021, with disturbed recordings as well as disturbed models.
     """
     where = choose_device(device)
     how = choose_precision(precision, where)

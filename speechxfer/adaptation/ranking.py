@@ -156,6 +156,14 @@ def rank(
         If rows are wrong, or fewer than 20 utterances or two labels remain.
     ModelError
         If a model cannot be loaded, or scikit-learn is missing.
+    StoreError
+        If the store cannot be used.
+    ValueError
+        If no model is named but `random`.
+
+    Notes
+    -----
+    LogME: K. You et al., "LogME: practical assessment of pre-trained models for transfer learning", ICML 2021.
     """
     need_scikit("ranking")
     named = list(dict.fromkeys(models))

@@ -118,6 +118,8 @@ def speak_texts(
     ------
     SynthesisError
         If a text cannot be spoken; it is named.
+    AudioError
+        If what `command` wrote cannot be read.
     """
     random = np.random.default_rng(seed)
     audio = out / "audio"

@@ -85,15 +85,61 @@ class Batcher:
     def submit(
         self, stretch: Stretch, make: Callable[[Answer], Result], urgency: Urgency, writing: Writing = NOTHING_SPECIAL
     ) -> Future[Result]:
-        """Ask for what `make`, called on the model's thread, makes of the answer to a stretch; see `Recogniser.answers`."""
+        """Ask for an answer.
+
+        Parameters
+        ----------
+        stretch
+            Of speech.
+        make
+            Called, on the model's thread, with the answer; see `speechxfer.transcription.Answering`.
+        urgency
+            Who waits.
+        writing
+            How a decoder is to write.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Of what `make` gives, or of the error that it or the model raised.
+
+        Raises
+        ------
+        RuntimeError
+            If the batcher is closed.
+        """
         return self._add(urgency, make, stretch, writing)
 
     def call(self, work: Callable[[], Result]) -> Future[Result]:
-        """Run something on the model's thread, in the order of the calls."""
+        """Run something on the model's thread, in the order of the calls.
+
+        Parameters
+        ----------
+        work
+            What to run.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Of what it gives, or of the error that it raised.
+
+        Raises
+        ------
+        RuntimeError
+            If the batcher is closed.
+        """
         return self._add(Urgency.FINAL, work, None)
 
     def answers(self, stretches: Sequence[Stretch], writing: Writing = NOTHING_SPECIAL) -> Sequence[Answer]:
-        """Give the model's answer to each stretch, whenever nobody more urgent waits: what a `Transcriber` asks for."""
+        """See `speechxfer.transcription.Answering`: what a `Transcriber` asks for, given whenever nobody more urgent waits.
+
+        Raises
+        ------
+        RuntimeError
+            If the batcher is closed.
+        ModelError
+            If an exported model is to listen for hotwords, or the model takes no prompt.
+        """
         asked = [self.submit(one, lambda answer: answer, Urgency.FILE, writing) for one in stretches]
         return [future.result() for future in asked]
 

@@ -33,7 +33,15 @@ class Partial:
 
 @dataclass(frozen=True)
 class Redaction:
-    """A part that was taken out of a text, and the time to silence in the audio."""
+    """A part that was taken out of a text.
+
+    Attributes
+    ----------
+    kind
+        What it was, as it stands in brackets in the text.
+    start, end
+        The time to silence in the audio.
+    """
 
     kind: str
     start: float
@@ -42,7 +50,17 @@ class Redaction:
 
 @dataclass(frozen=True)
 class Final:
-    """What was said in one stretch of speech; `segment.role` is the channel."""
+    """What was said in one stretch of speech.
+
+    Attributes
+    ----------
+    channel
+        Who spoke.
+    segment
+        Text, words and times; its `role` is the channel.
+    redactions
+        What was taken out of its text.
+    """
 
     channel: str
     segment: Segment
@@ -51,7 +69,19 @@ class Final:
 
 @dataclass(frozen=True)
 class CommandHeard:
-    """A voice command."""
+    """A voice command.
+
+    Attributes
+    ----------
+    channel
+        Who spoke.
+    command
+        Its name.
+    start, end
+        When.
+    confidence
+        A probability.
+    """
 
     channel: str
     command: str
@@ -62,7 +92,15 @@ class CommandHeard:
 
 @dataclass(frozen=True)
 class EndOfTurn:
-    """Who was speaking has stopped, `end` being when; it comes after the turn's last `Final`."""
+    """Who was speaking has stopped; it comes after the turn's last `Final`.
+
+    Attributes
+    ----------
+    channel
+        Who spoke.
+    end
+        When.
+    """
 
     channel: str
     end: float
@@ -70,7 +108,13 @@ class EndOfTurn:
 
 @dataclass(frozen=True)
 class Overlap:
-    """More than one channel spoke at once."""
+    """More than one channel spoke at once.
+
+    Attributes
+    ----------
+    start, end
+        When.
+    """
 
     start: float
     end: float
@@ -78,14 +122,30 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nobody has spoken since `start`; said once for each silence."""
+    """Nobody speaks; said once for each silence.
+
+    Attributes
+    ----------
+    start
+        Since when.
+    """
 
     start: float
 
 
 @dataclass(frozen=True)
 class Dtmf:
-    """A key was pressed, says the gateway."""
+    """A key was pressed, says the gateway.
+
+    Attributes
+    ----------
+    channel
+        Whose.
+    digit
+        Which.
+    time
+        When.
+    """
 
     channel: str
     digit: str

@@ -27,7 +27,14 @@ class AsyncCallSession:
     batcher
         What the sessions share.
     **options
-        Of `CallSession`.
+        Of `CallSession`, but for `on_ready`.
+
+    Raises
+    ------
+    RuntimeError
+        If no event loop is running.
+    ModelError, AudioError, DataError
+        As for `CallSession`.
     """
 
     def __init__(self, batcher: Batcher, **options: Any) -> None:
@@ -42,7 +49,18 @@ class AsyncCallSession:
         self._gathered: dict[str, tuple[float | None, bytes]] = {}  # per channel, with the timestamp of its first sample
 
     async def push(self, channel: str, audio: bytes, timestamp: float | None = None) -> None:
-        """Take what a channel delivered; see `CallSession.push`."""
+        """Take what a channel delivered.
+
+        Parameters
+        ----------
+        channel, audio, timestamp
+            As for `CallSession.push`.
+
+        Raises
+        ------
+        AudioError
+            As for `CallSession.push`; packets go there some at a time, so that of one packet it may be raised by a later call.
+        """
         start, before = self._gathered.get(channel, (timestamp, b""))
         if not self._follows(start, before, timestamp):
             await self._push_gathered(channel)
@@ -54,12 +72,29 @@ class AsyncCallSession:
             await self._changed.wait_for(lambda: len(self._unread) <= _MAX_UNREAD or self._ended)
 
     async def dtmf(self, channel: str, digit: str, time: float) -> None:
-        """Pass on that a key was pressed."""
+        """Pass on that a key was pressed.
+
+        Parameters
+        ----------
+        channel, digit, time
+            As for `CallSession.dtmf`.
+
+        Raises
+        ------
+        AudioError
+            If there is no such channel; or as for `push`.
+        """
         await self._push_gathered(channel)
         await self._deliver(await asyncio.to_thread(self._session.dtmf, channel, digit, time))
 
     async def finish(self) -> None:
-        """End the call; `events` ends when all that is left has been read."""
+        """End the call; `events` ends when all that is left has been read.
+
+        Raises
+        ------
+        AudioError
+            As for `push`; the call has ended all the same.
+        """
         try:
             for channel in [*self._gathered]:
                 await self._push_gathered(channel)

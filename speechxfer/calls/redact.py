@@ -66,7 +66,15 @@ _WRITTEN_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 
 @dataclass(frozen=True)
 class Finding:
-    """Characters `[start, end)` of a text, and what they are."""
+    """Characters of a text that must not be kept.
+
+    Attributes
+    ----------
+    start, end
+        The first of them, from 0, and the one after the last.
+    kind
+        What they are, as it is to stand in brackets in their place.
+    """
 
     start: int
     end: int
@@ -119,9 +127,19 @@ class Redactor:
         return " ".join("…" if number in hidden else word for number, word in enumerate(words))
 
     def segment(self, segment: Segment) -> tuple[Segment, tuple[Redaction, ...]]:
-        """Give a segment with one word, `[KIND]`, for what was found, and the times to silence.
+        """Take out of a segment what is found in it.
 
-        Where there are no words, the whole segment is to be silenced if anything is found in its text.
+        Parameters
+        ----------
+        segment
+            As recognised.
+
+        Returns
+        -------
+        Segment
+            With one word, `[KIND]`, for each finding.
+        tuple of Redaction
+            The times to silence, in order; of a segment without words the whole, if anything is found in its text.
         """
         if not segment.words:
             found = self.find(segment.text)
@@ -156,7 +174,7 @@ def silenced(samples: Samples, sampling_rate: int, redactions: Sequence[Redactio
     Returns
     -------
     numpy.ndarray
-        A copy.
+        float32, a copy of the same shape.
     """
     silent = samples.copy()
     for one in redactions:

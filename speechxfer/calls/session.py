@@ -90,7 +90,7 @@ class CallSession:
     Raises
     ------
     ModelError
-        If the model writes no text.
+        If there is no such model, or it writes no text.
     AudioError
         If there is no such encoding or rate.
     DataError
@@ -163,7 +163,27 @@ class CallSession:
             return self.collect()
 
     def dtmf(self, channel: str, digit: str, time: float) -> list[Event]:
-        """Pass on that a key was pressed, as the gateway says; gives what has become known."""
+        """Pass on that a key was pressed, as the gateway says.
+
+        Parameters
+        ----------
+        channel
+            Whose.
+        digit
+            Which key.
+        time
+            Seconds from the start of the call.
+
+        Returns
+        -------
+        list of Event
+            What has become known, of all channels.
+
+        Raises
+        ------
+        AudioError
+            If there is no such channel.
+        """
         with self._lock:
             self._channel(channel)
             self._ready.append(Dtmf(channel, digit, time))

@@ -37,6 +37,11 @@ def listen(recognizer: CommandRecognizer, recordings: Iterable[Utterance]) -> tu
         Of the whole stream.
     float
         Its length in hours.
+
+    Raises
+    ------
+    AudioError
+        If one cannot be read.
     """
     track, count = ScoreTrack(recognizer), 0
     hops: list[Hop] = []
@@ -67,10 +72,16 @@ def calibrate_thresholds(
     Enrolment
         With the thresholds.
 
+    Raises
+    ------
+    AudioError
+        If a recording cannot be read.
+
     Notes
     -----
     Rates below what the recordings are long enough to show are foretold from the highest peaks, whose excess over a high level is
-    taken for exponential (Pickands 1975, with shape 0).
+    taken for exponential (J. Pickands, "Statistical inference using extreme order statistics", Annals of Statistics 3, 1975, with
+    shape 0).
     """
     hops, hours = listen(recognizer, negatives)
     allowed = false_accepts_per_hour * hours / len(recognizer.enrolment.commands)

@@ -36,7 +36,18 @@ class LinearClassifier:
     bias: Floats
 
     def scores(self, vectors: npt.ArrayLike) -> Floats:
-        """Give `[rows, commands]` of vectors `[rows, dimensions]`; their softmax is the probability of each command."""
+        """Score vectors.
+
+        Parameters
+        ----------
+        vectors
+            `[rows, dimensions]`.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 `[rows, commands]`; their softmax is the probability of each command.
+        """
         return (np.asarray(vectors, dtype=float) - self.mean) / self.scale @ self.weight.T + self.bias
 
 
@@ -48,7 +59,7 @@ def fit_prototypes(vectors: npt.ArrayLike, commands: Numbers, shrinkage: float) 
     vectors
         `[rows, dimensions]`.
     commands
-        `[rows]`: 0, 1, 2 ...; each occurs.
+        int64 `[rows]`: 0, 1, 2 ...; each occurs.
     shrinkage
         Share of the covariance that is replaced by its mean variance in every direction (Ledoit and Wolf 2004), above 0.
 
@@ -79,7 +90,7 @@ def fit_probe(vectors: npt.ArrayLike, commands: Numbers, penalty: float) -> Line
     vectors
         `[rows, dimensions]`.
     commands
-        `[rows]`: 0, 1, 2 ...
+        int64 `[rows]`: 0, 1, 2 ...
     penalty
         Of half the squared weights, against the mean loss of a row.
 

@@ -42,7 +42,7 @@ def detection_curve(targets: npt.ArrayLike, others: npt.ArrayLike) -> DetectionC
     Parameters
     ----------
     targets, others
-        Scores of what is to be accepted, and to be rejected; at least one each.
+        `[targets]`, `[others]`: scores of what is to be accepted, and to be rejected; at least one each.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def area_under_roc(targets: npt.ArrayLike, others: npt.ArrayLike) -> float:
     Parameters
     ----------
     targets, others
-        Scores, at least one each.
+        `[targets]`, `[others]`: scores, at least one each.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def area_under_roc(targets: npt.ArrayLike, others: npt.ArrayLike) -> float:
 
 
 def poisson_interval(events: int, hours: float, level: float = 0.95) -> tuple[float, float]:
-    """Give the exact interval of a rate of events (Garwood 1936).
+    """Give the exact interval of a rate of events.
 
     Parameters
     ----------
@@ -90,6 +90,10 @@ def poisson_interval(events: int, hours: float, level: float = 0.95) -> tuple[fl
     -------
     tuple of float
         Lower and upper bound per hour; 0 events in an hour still allow for 3.7.
+
+    Notes
+    -----
+    F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936).
     """
     tail = (1 - level) / 2
     lower = float(chi2.ppf(tail, 2 * events)) / 2 if events else 0.0

@@ -63,9 +63,11 @@ def enrol(
     Raises
     ------
     DataError
-        With all that is wrong with the examples, or with the recordings of unknown sounds.
+        With all that is wrong with the examples, or with the recordings of unknown sounds; or if the model is not that of `onto`.
     ModelError
-        If the model cannot be used.
+        If the model, device or precision cannot be used.
+    AudioError
+        If audio whose header could be read cannot be decoded.
     """
     checked = examples if isinstance(examples, Manifest) else read_examples(examples)
     encoder = StatisticsEncoder(model, device=device, precision=precision, store=store)

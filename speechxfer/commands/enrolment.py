@@ -74,7 +74,18 @@ class Enrolment:
 
     @classmethod
     def fit(cls, **known: Any) -> Self:
-        """Choose layers and method and fit both classifiers; `known` are the fields up to `window_seconds`."""
+        """Choose layers and method and fit both classifiers.
+
+        Parameters
+        ----------
+        **known
+            The fields up to `window_seconds`, all of them.
+
+        Returns
+        -------
+        Enrolment
+            Each command is accepted from log-odds of 0 on.
+        """
         numbers: Numbers = np.array([known["commands"].index(label) for label in known["labels"]], dtype=np.int64)
         views: list[Statistics] = [view.astype(np.float32) for view in known["examples"]]
         choice = choose(views, numbers, known["speakers"])
@@ -86,18 +97,34 @@ class Enrolment:
         return cls(**known, choice=choice, classifier=choice.fit(views, numbers), detector=detector, thresholds=lowest)
 
     def log_odds(self, statistics: Statistics) -> Floats:
-        """Give of sounds `[sounds, layers, dimensions]` the log-odds of each command against all else, `[sounds, commands]`."""
+        """Give the log-odds of each command against all else.
+
+        Parameters
+        ----------
+        statistics
+            `[sounds, layers, dimensions]`, see `StatisticsEncoder`.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 `[sounds, commands]`.
+        """
         scores = self.detector.scores(self.choice.vectors(statistics))
         everything = np.arange(scores.shape[1])
         others = [logsumexp(scores[:, everything != command], axis=1) for command in range(len(self.commands))]
         return scores[:, :-1] - np.stack(others, axis=1)
 
     def with_thresholds(self, thresholds: npt.ArrayLike) -> Self:
-        """Give the same commands with other thresholds, one each."""
+        """Give the same commands with other thresholds, log-odds `[commands]`."""
         return replace(self, thresholds=tuple(np.asarray(thresholds, dtype=float).tolist()))
 
     def save(self, directory: Path) -> None:
         """Write `commands.json` and the tensors that it names; what stood there stays until the new one is whole.
+
+        Parameters
+        ----------
+        directory
+            Made if missing.
 
         Raises
         ------
@@ -126,6 +153,16 @@ class Enrolment:
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        directory
+            With `commands.json`.
+
+        Returns
+        -------
+        Enrolment
+            As it was.
 
         Raises
         ------

@@ -60,7 +60,7 @@ class CommandRecognizer:
     Raises
     ------
     ModelError
-        If the model that they were enrolled with is gone or was changed.
+        If the model that they were enrolled with is gone or was changed, or there is no such device or precision.
     """
 
     def __init__(self, enrolment: Enrolment, *, device: str = "auto", precision: str = "auto") -> None:
@@ -94,7 +94,18 @@ class CommandRecognizer:
         return cls(Enrolment.load(Path(directory)), device=device, precision=precision)
 
     def save(self, directory: str | Path) -> None:
-        """Write a directory for `from_pretrained`; the model is named in it, not copied."""
+        """Write a directory for `from_pretrained`; the model is named in it, not copied.
+
+        Parameters
+        ----------
+        directory
+            Made if missing.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or does not take it.
+        """
         self.enrolment.save(Path(directory))
 
     def recognise(self, utterances: Sequence[Utterance]) -> list[Heard]:
@@ -123,7 +134,18 @@ class CommandRecognizer:
         return [self._heard(*one) for one in zip(scores, enrolment.log_odds(statistics), strict=True)]
 
     def log_odds(self, samples: Samples) -> Floats:
-        """Give the log-odds of each command `[commands]` of one stretch of speech, float32 `[num_samples]` at 16 kHz."""
+        """Give the log-odds of each command against everything else.
+
+        Parameters
+        ----------
+        samples
+            One stretch of speech, float32 `[num_samples]` at 16 kHz.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 `[commands]`.
+        """
         return self.enrolment.log_odds(self._encoder([in_memory("", samples)]))[0]
 
     def _heard(self, scores: Floats, log_odds: Floats) -> Heard:

@@ -23,6 +23,11 @@ Microphone = Callable[[float], Samples]
 def microphone() -> Microphone:
     """Give this computer's.
 
+    Returns
+    -------
+    Microphone
+        From seconds to float32 `[num_samples]` at 16 kHz, recorded meanwhile.
+
     Raises
     ------
     AudioError

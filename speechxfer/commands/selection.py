@@ -37,11 +37,35 @@ class Choice:
     accuracy: float | None = None
 
     def vectors(self, statistics: Statistics) -> Statistics:
-        """Give what the classifiers look at, `[sounds, layers x dimensions]`, of `[sounds, all layers, dimensions]`."""
+        """Give what the classifiers look at.
+
+        Parameters
+        ----------
+        statistics
+            `[sounds, all layers, dimensions]`.
+
+        Returns
+        -------
+        numpy.ndarray
+            `[sounds, layers x dimensions]`, of the chosen layers.
+        """
         return statistics[:, list(self.layers)].reshape(len(statistics), -1)
 
     def fit(self, views: Sequence[Statistics], commands: Numbers) -> LinearClassifier:
-        """Fit to examples, all views of them: `[examples, layers, dimensions]` each, commands `[examples]`."""
+        """Fit a classifier of each chosen layer, and average their scores.
+
+        Parameters
+        ----------
+        views
+            Of the examples, `[examples, all layers, dimensions]` each.
+        commands
+            int64 `[examples]`: 0, 1, 2 ...; each occurs.
+
+        Returns
+        -------
+        LinearClassifier
+            Of what `vectors` gives.
+        """
         fit, strength = (fit_probe, _PENALTY) if self.method == "probe" else (fit_prototypes, _SHRINKAGE)
         numbers = np.tile(commands, len(views))
         rows = [np.concatenate([view[:, layer] for view in views]) for layer in self.layers]
@@ -65,6 +89,11 @@ def choose(views: Sequence[Statistics], commands: Numbers, speakers: Sequence[st
     Choice
         Prototypes on the upper half of the layers together, unless one layer alone is clearly better, or then a probe. With one
         example of some command there is nothing to hold out.
+
+    Notes
+    -----
+    What is simpler is kept unless the other is better by more than one standard error: L. Breiman et al., "Classification and
+    regression trees", 1984.
     """
     count = views[0].shape[1]
     together = Choice("prototypes", tuple(range(count // 2, count)))

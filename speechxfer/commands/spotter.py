@@ -90,7 +90,18 @@ class EventPicker:
         self._waiting = 0
 
     def __call__(self, hops: Iterable[Hop]) -> Iterator[SpottedCommand]:
-        """Give the events of hops that follow those before."""
+        """Pick on.
+
+        Parameters
+        ----------
+        hops
+            Following those before.
+
+        Yields
+        ------
+        SpottedCommand
+            In order.
+        """
         for hop in hops:
             self._waiting = max(0, self._waiting - 1)
             above = hop.log_odds - self._thresholds
@@ -144,7 +155,7 @@ def spot_commands(
     recognizer
         With the commands and their thresholds.
     audio
-        A file, its bytes, an open file that can seek, or samples with their rate.
+        A file or its URL, its bytes, an open file that can seek, or samples with their rate.
     channels
         `mix` reads the mean of all channels, `split` each by itself, a number (from 0) that one alone.
     roles
@@ -158,7 +169,7 @@ def spot_commands(
     Raises
     ------
     AudioError
-        After what was heard before it, if the recording cannot be read to its end.
+        After what was heard before it, if the recording cannot be read to its end; if there is no such channel.
     """
     first = int(channels) if channels not in ("mix", "split") else 0
     spotters: list[CommandSpotter] = []

@@ -64,7 +64,12 @@ class PhraseScorer:
     Raises
     ------
     DataError
-        With every phrase that is empty, given twice, or that the model cannot spell.
+        With every phrase that is empty, given twice, or that the model cannot spell; or if the normaliser lacks a package.
+
+    Notes
+    -----
+    The likelihood of a phrase is its CTC forward probability: A. Graves et al., "Connectionist temporal classification",
+    ICML 2006.
     """
 
     def __init__(self, vocabulary: Vocabulary, phrases: Sequence[str], normaliser: str = "basic") -> None:
@@ -105,7 +110,7 @@ class PhraseScorer:
         Parameters
         ----------
         log_probs
-            As for `recognise`.
+            Of each clip float `[frames, vocabulary]`, as for `recognise`.
 
         Returns
         -------
@@ -127,7 +132,7 @@ class PhraseScorer:
         Parameters
         ----------
         log_probs
-            As for `recognise`.
+            Of each clip float `[frames, vocabulary]`, as for `recognise`.
         wildcard
             Let anything come before and after, see `find`.
 

@@ -96,6 +96,8 @@ def transcribe_archive(
         If there is no cluster, or it is not ready, or the work cannot go on.
     StorageError
         If `out` cannot be written.
+    DataError
+        If the normaliser of texts that are compared lacks a package.
     """
     begin = time.time()
     ledger = Ledger(out)

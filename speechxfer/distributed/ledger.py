@@ -78,7 +78,7 @@ class Attempts:
 
 
 class Ledger:
-    """The books of one archive.
+    """The books of one archive; each of its methods raises `StorageError` if the storage cannot be read or written.
 
     Parameters
     ----------
@@ -91,7 +91,12 @@ class Ledger:
         self._root = f"{self.out}/{FOLDER}"
 
     def open(self) -> dict[str, Done]:
-        """Give what is done, by path, after removing what was left unfinished.
+        """Remove what was left unfinished.
+
+        Returns
+        -------
+        dict
+            What became of each input so far, by its path.
 
         Raises
         ------
@@ -135,14 +140,34 @@ class Ledger:
         write_whole(self._attempts(batch), json.dumps(asdict(attempts)) + "\n")
 
     def commit(self, batch: Batch, transcripts: Mapping[str, str], lines: Sequence[str], done: Sequence[Done]) -> None:
-        """Write the transcripts of a batch, by their places, the same as lines of its shard, and, last, its marker."""
+        """Write the transcripts of a batch, its shard, and, last, its marker.
+
+        Parameters
+        ----------
+        batch
+            That is done.
+        transcripts
+            Text of each file, by its place below `out`.
+        lines
+            Of the shard, each with its newline.
+        done
+            What became of each input.
+        """
         for place, text in transcripts.items():
             write_whole(f"{self.out}/{place}", text)
         write_whole(f"{self._root}/shards/{batch.name}.jsonl", "".join(lines))
         write_whole(f"{self._root}/done/{batch.name}.jsonl", "".join(json.dumps(asdict(one)) + "\n" for one in done))
 
     def close(self, failures: Sequence[Done], summary: Mapping[str, object]) -> None:
-        """Write what failed, and the summary."""
+        """Write `failures.jsonl` and `summary.json`.
+
+        Parameters
+        ----------
+        failures
+            Inputs with errors.
+        summary
+            Ready for JSON.
+        """
         lines = (json.dumps({"input": one.path, "error": one.error}, ensure_ascii=False) + "\n" for one in failures)
         write_whole(f"{self.out}/failures.jsonl", "".join(lines))
         write_whole(f"{self.out}/summary.json", json.dumps(summary, indent=1) + "\n")

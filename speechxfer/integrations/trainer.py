@@ -89,9 +89,11 @@ def split_for_trainer(
     Raises
     ------
     ModelError
-        If the model's family is not known, or nothing is frozen below what trains.
+        If the model is none of transformers, its family is not known, nothing is frozen below what trains, or there is no such
+        device or precision.
     DataError
-        If rows hold no inputs for the model, are too short for a frame, or have other audio each time.
+        If a set has no rows to come back to; if rows hold no inputs for the model, are too short for a frame, or have other audio
+        each time.
 
     Notes
     -----
@@ -149,7 +151,19 @@ class FeatureCollator:
         self._stand_in: Any = None
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        """Give `stored_features` `[batch, frames, width]` with their lengths, and what the user's collator makes of the rest."""
+        """Make a batch.
+
+        Parameters
+        ----------
+        rows
+            With a number in place of their audio; rows with audio go to the user's collator as they are.
+
+        Returns
+        -------
+        dict
+            `stored_features`, float32 `[batch, frames, width]`, `stored_feature_lengths` and `stored_input_lengths`, int64
+            `[batch]`, and what the user's collator makes of the rest.
+        """
         if _FEATURES not in rows[0]:
             return dict(self._collator([*rows]))
         others = ({name: value for name, value in row.items() if name != _FEATURES} for row in rows)
@@ -159,7 +173,20 @@ class FeatureCollator:
         return {**kept, _FEATURES: stored.frames, _LENGTHS: stored.lengths, _INPUT_LENGTHS: stored.input_lengths}
 
     def add(self, key: bytes, stand_in: Any) -> int:
-        """Give a key the number that stands for it in a row; the stand-in is what the user's collator gets to see as audio."""
+        """Give a key the number that stands for it in a row.
+
+        Parameters
+        ----------
+        key
+            Of features in the store.
+        stand_in
+            What the user's collator gets to see as audio from now on.
+
+        Returns
+        -------
+        int
+            From 0.
+        """
         self._keys.append(key)
         self._stand_in = stand_in
         return len(self._keys) - 1

@@ -34,6 +34,8 @@ class ProofCallback(TrainerCallback):
     ------
     DataError
         When training begins, with all problems of the manifest and its audio.
+    AudioError
+        When a recording whose header could be read cannot be decoded.
     """
 
     def __init__(
@@ -53,12 +55,12 @@ class ProofCallback(TrainerCallback):
         self._before: SetScores | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Score the model as it begins."""
+        """Score the model as it begins; the arguments are those of every callback of transformers."""
         if state.is_world_process_zero:
             self._before = self._score(kwargs["model"])
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Score the model as it ends, and write the report."""
+        """Score the model as it ends, and write the report; the arguments are those of every callback of transformers."""
         if not state.is_world_process_zero or self._before is None:
             return
         after = self._score(kwargs["model"])

@@ -42,7 +42,7 @@ def answer_by(engine: CommandRecognizer | Transcriber) -> Answer:
     Returns
     -------
     callable
-        See `Answer`.
+        From float32 `[num_samples]` at 16 kHz to a text; the empty text is "nothing understood".
     """
     if isinstance(engine, CommandRecognizer):
         return lambda samples: engine.recognise([Utterance("wyoming", Waveform(samples, RATE))])[0].command or ""
@@ -103,7 +103,7 @@ async def serve_wyoming(answer: Answer, uri: str, *, language: str = "en") -> No
     Parameters
     ----------
     answer
-        See `answer_by`.
+        See `answer_by`; called in a thread, with at most 60 s. Its `AudioError` is answered with the empty text.
     uri
         Where to listen, such as `tcp://127.0.0.1:10300`.
     language
