@@ -138,7 +138,7 @@ class Batcher:
         RuntimeError
             If the batcher is closed.
         ModelError
-            If an exported model is to listen for hotwords, or the model takes no prompt.
+            If there is a prompt, and the model takes none.
         """
         asked = [self.submit(one, lambda answer: answer, Urgency.FILE, writing) for one in stretches]
         return [future.result() for future in asked]

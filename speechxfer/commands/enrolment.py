@@ -19,7 +19,7 @@ from scipy.special import logsumexp
 
 from speechxfer.commands.classifiers import Floats, LinearClassifier, Numbers, fit_probe
 from speechxfer.commands.selection import Choice, choose
-from speechxfer.errors import ModelError, StoreError
+from speechxfer.errors import ModelError, StorageError, StoreError
 from speechxfer.features import Statistics
 from speechxfer.report import write_json
 
@@ -147,7 +147,7 @@ class Enrolment:
             for old in directory.glob("examples-*.safetensors"):
                 if old.name != file:
                     old.unlink()
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise StoreError(f"{directory}: the commands cannot be written: {error}") from None
 
     @classmethod

@@ -79,11 +79,14 @@ def read_text(name: str) -> str:
     Raises
     ------
     StorageError
-        If it is not there, or its storage cannot be reached.
-    UnicodeDecodeError
-        If it is not UTF-8.
+        If it is not there or not UTF-8, or its storage cannot be reached.
     """
-    return bytes(_patiently(name, lambda: _filesystem(name).cat_file(name))).decode("utf-8")
+    data = bytes(_patiently(name, lambda: _filesystem(name).cat_file(name)))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise StorageError(f"{name}: line {line} is not UTF-8 (byte 0x{data[error.start]:02x})") from None
 
 
 def write_whole(name: str, text: str) -> None:

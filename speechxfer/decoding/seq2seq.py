@@ -15,8 +15,10 @@ from speechxfer.decoding.ct2_writer import Ct2Writer
 from speechxfer.decoding.hotwords import Hotword, read_hotwords, write_forms
 from speechxfer.decoding.split_writer import SplitWriter
 from speechxfer.errors import ModelError
-from speechxfer.models import Ct2Inference, Features, InferenceModel, SplitModel, Tokens, collate
+from speechxfer.models import Ct2Inference, Features, InferenceModel, SpeechModel, SplitModel, Tokens, collate
 from speechxfer.transcript import Segment
+
+_NO_HOTWORDS = "an exported model cannot listen for hotwords; use the one that it was exported from, or a prompt"
 
 
 def write(
@@ -90,6 +92,7 @@ def write(
 
 
 def writing_options(
+    model: SpeechModel,
     hotwords: str | Path | Sequence[str] = (),
     language_model: str | Path | None = None,
     prompt: str = "",
@@ -99,6 +102,8 @@ def writing_options(
 
     Parameters
     ----------
+    model
+        That is to write.
     hotwords
         A file or lines, see `speechxfer.decoding.read_hotwords`.
     language_model
@@ -114,12 +119,16 @@ def writing_options(
     Raises
     ------
     ModelError
-        If there is a language model.
+        If there is a language model, the model does not know the language, or it was exported and is to listen for hotwords.
     DataError
         With all that is wrong with the hotwords.
     """
     if language_model:
         raise ModelError("language models need a model that writes letters (CTC); a decoder is its own")
+    if hotwords and model.is_exported:
+        raise ModelError(_NO_HOTWORDS)
+    if model.tokens:
+        model.tokens.speaking(language)
     return {"prompt": prompt, "language": language, "hotwords": read_hotwords(hotwords, None) if hotwords else ()}
 
 
@@ -154,7 +163,7 @@ def _writers(
     if isinstance(model, Ct2Inference):
         options.pop("times", None)  # they come with the probabilities
         if options.pop("hotwords", ()):
-            raise ModelError("an exported model cannot listen for hotwords; use the one that it was exported from, or a prompt")
+            raise ModelError(_NO_HOTWORDS)
         for length in sorted(set(lengths)):
             equal = [row for row, own in enumerate(lengths) if own == length]
             size = max(1, batch_frames // length)

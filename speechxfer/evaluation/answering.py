@@ -70,7 +70,7 @@ class Recogniser:
         self._decoder: Decoder | None = None
         self._writing: Mapping[str, Any] = {}
         if self._model.tokens:
-            self._writing = writing_options(hotwords, language_model, prompt, language)
+            self._writing = writing_options(self._model, hotwords, language_model, prompt, language)
         elif hotwords or language_model or prompt:
             self._decoder = make_decoder(self._model.vocabulary, hotwords, language_model, prompt)
 

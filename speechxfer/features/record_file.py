@@ -30,6 +30,7 @@ _ENTRY = struct.Struct(f"<{KEY_BYTES}sQIIIII")
 _CHECKSUM = struct.Struct("<I")  # of what stands before it
 _HEADER_BYTES, _RECORD_BYTES = (layout.size + _CHECKSUM.size for layout in (_HEADER, _ENTRY))
 _ATTEMPTS = 5
+_SAMPLES = 0  # the width of what has none: samples as they are, where nothing is frozen
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
@@ -46,7 +47,7 @@ class _Entry:
 
     @property
     def num_bytes(self) -> int:
-        return self.frames * self.width * _DTYPES[self.dtype].itemsize
+        return self.frames * max(self.width, 1) * _DTYPES[self.dtype].itemsize
 
     def pack(self, key: bytes) -> bytes:
         values = (self.offset, self.frames, self.width, self.input_length, self.dtype, self.checksum)
@@ -183,7 +184,7 @@ class RecordFile:
         Parameters
         ----------
         features
-            By keys of 32 bytes, their frames `[frames, width]`.
+            By keys of 32 bytes, their frames `[frames, width]`; where nothing is frozen, of some models, samples `[samples]`.
 
         Raises
         ------
@@ -197,8 +198,8 @@ class RecordFile:
             for key, item in features.items():
                 frames = item.frames.detach().to("cpu", _DTYPES[self._dtype]).contiguous()
                 raw = frames.view(torch.uint8).numpy().tobytes()
-                frame_count, width = frames.shape
-                entries[key] = _Entry(end, frame_count, width, item.input_length, self._dtype, zlib.crc32(raw))
+                width = frames.shape[1] if frames.dim() > 1 else _SAMPLES
+                entries[key] = _Entry(end, len(frames), width, item.input_length, self._dtype, zlib.crc32(raw))
                 self._data.write(raw)
                 end += len(raw)
             _sync(self._data)
@@ -214,8 +215,8 @@ class RecordFile:
     def get(self, key: bytes) -> Features:
         """Give a copy of the features of a key that is held, in the precision they were stored in; a KeyError says it is not."""
         entry = self._entries[key]
-        frames = torch.frombuffer(self._raw(entry), dtype=_DTYPES[entry.dtype]).view(entry.frames, entry.width)
-        return Features(frames, entry.input_length)
+        frames = torch.frombuffer(self._raw(entry), dtype=_DTYPES[entry.dtype])
+        return Features(frames if entry.width == _SAMPLES else frames.view(entry.frames, entry.width), entry.input_length)
 
     def damaged(self) -> list[bytes]:
         """Give the keys whose frames are not what was written."""
@@ -233,20 +234,27 @@ class RecordFile:
         -------
         int
             The bytes freed.
+
+        Raises
+        ------
+        StoreError
+            If the disk does not take the new file; all that was held stays.
         """
         before = self._end
         kept: dict[bytes, _Entry] = {}
         position = 0
-        with os.fdopen(os.open(self._data_path(self._number + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            for key in [key for key in self if key in keep and key in self]:
-                entry = self._entries[key]
-                file.write(self._raw(entry))
-                kept[key] = replace(entry, offset=position)
-                position += entry.num_bytes
-            _sync(file)
-        self._write_index(self._number + 1, kept)
-        self._data.close()
-        self._open()
+        path = self._data_path(self._number + 1)
+        with self._saying_which():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                for key in [key for key in self if key in keep and key in self]:
+                    entry = self._entries[key]
+                    file.write(self._raw(entry))
+                    kept[key] = replace(entry, offset=position)
+                    position += entry.num_bytes
+                _sync(file)
+            self._write_index(self._number + 1, kept)
+            self._data.close()
+            self._open()
         return before - self._end
 
     def close(self) -> None:

@@ -108,7 +108,7 @@ class Transcriber:
         AudioError
             If nothing of it can be read as audio.
         ModelError
-            If an exported model is to listen for hotwords, or the model takes no prompt.
+            If there is a prompt, and the model takes none.
         """
         (result,) = self.transcribe_all([audio])
         if isinstance(result, AudioError):

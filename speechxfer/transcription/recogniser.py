@@ -112,7 +112,7 @@ class Recogniser:
         Raises
         ------
         ModelError
-            If an exported model is to listen for hotwords, or the model takes no prompt.
+            If there is a prompt, and the model takes none.
         """
         if not stretches:
             return []
@@ -173,8 +173,7 @@ class SegmentMaker:
         self._decode: Decoder | None = None
         self.writing = NOTHING_SPECIAL
         if model.tokens:
-            model.tokens.speaking(language)
-            self.writing = writing_options(hotwords, language_model, prompt, language)
+            self.writing = writing_options(model, hotwords, language_model, prompt, language)
         elif language:
             raise ModelError(f"language {language!r}: this model knows the one of its training texts, and takes no other")
         elif model.vocabulary or hotwords or language_model or prompt:

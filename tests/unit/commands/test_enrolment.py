@@ -1,6 +1,8 @@
 """Enrolment: it tells tones apart, comes back from disk as it was, and grows without a change to what was there."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +11,7 @@ import soundfile
 
 from speechxfer import CommandRecognizer
 from speechxfer.commands import Enrolment, enrol, read_examples
-from speechxfer.errors import DataError, ModelError
+from speechxfer.errors import DataError, ModelError, StoreError
 
 
 def test_unheard_clips_are_told_apart(recognizer, unheard):
@@ -95,6 +97,15 @@ def test_folders_are_read_and_all_that_is_wrong_is_named(tmp_path):
     soundfile.write(tmp_path / "on/1.wav", np.zeros(800), 16_000)
     with pytest.raises(DataError, match="examples of 1 command, expected two"):
         read_examples(tmp_path)
+
+
+def test_a_full_disk_is_named(enrolment, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"the commands cannot be written: .*No space left"):
+        enrolment.save(tmp_path)
 
 
 def test_damaged_directories_are_named(enrolment, tmp_path):

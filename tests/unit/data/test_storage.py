@@ -86,6 +86,9 @@ def test_a_manifest_is_read_from_where_it_lies(memory, tmp_path):
     assert [utterance.audio for utterance in read_manifest(tmp_path / "copy.csv")] == [one.audio for one in manifest]
     with pytest.raises(DataError, match=r"memory://bucket/gone\.csv: cannot read the manifest: no such file"):
         read_manifest("memory://bucket/gone.csv")
+    memory.pipe_file("/bucket/latin.csv", b"audio\na.wav\ncaf\xe9.wav\n")
+    with pytest.raises(DataError, match=r"latin\.csv: cannot read the manifest: line 3 is not UTF-8 \(byte 0xe9\)"):
+        read_manifest("memory://bucket/latin.csv")
     memory.pipe_file("/bucket/bad.csv", b"audio,start\nx.wav,soon\n")
     with pytest.raises(DataError, match=r"memory://bucket/bad\.csv:2"):
         read_manifest("memory://bucket/bad.csv")

@@ -217,6 +217,11 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     again = RecordFile(tmp_path, "float32")
     assert_holds(again, [*range(10), 12])
     assert len(again) == 11
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match=r"No space left.*store.directory"):
+            again.prune([key(1)])
+    assert_holds(again, [*range(10), 12])
 
 
 def test_a_reader_that_opens_while_another_process_prunes_looks_again(tmp_path, monkeypatch):

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from speechxfer import Transcriber
 from speechxfer.data import Vocabulary
 from speechxfer.decoding import share_with_times, write
 from speechxfer.errors import ModelError
+from speechxfer.evaluation.answering import Recogniser
 from speechxfer.models import (
     Features,
     collate,
@@ -87,3 +89,9 @@ def test_a_damaged_export_is_named(exported, tmp_path):
             target.write_bytes(file.read_bytes()[: 1000 if file.name == "model.bin" else None])
     with pytest.raises(ModelError, match="CTranslate2 cannot open it"):
         load_model(tmp_path)
+
+
+def test_whoever_wants_hotwords_is_told_before_anything_is_heard(exported):
+    for engine in (Transcriber, Recogniser):
+        with pytest.raises(ModelError, match="an exported model cannot listen for hotwords"):
+            engine(exported, hotwords=["tone"])

@@ -95,6 +95,13 @@ def test_dead_at_any_step_and_resumed_it_ends_the_same(recipe, tmp_path, step):
     assert_same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
+def test_a_run_that_freezes_nothing_takes_a_store_too(recipe, tmp_path):
+    stages = [{"train": "all", "epochs": 1}]
+    finetune(recipe(stages), tmp_path / "disk")
+    finetune(recipe(stages, directory=None), tmp_path / "memory")
+    assert_same(weights(tmp_path / "disk"), weights(tmp_path / "memory"), atol=2e-4, rtol=2e-3)
+
+
 def test_damaged_features_are_computed_again(recipe, tmp_path, computed):
     finetune(recipe(), tmp_path / "first")
     file = tmp_path / "store/features-0.bin"
