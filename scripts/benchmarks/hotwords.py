@@ -7,6 +7,7 @@ of 20 (12 are left over). Each list goes with 200 distractors: words of the trai
 pooled over the lists. Precision, recall and F1 are of the 20 terms, "put in right" of everything that listening added,
 distractors as well; the WER is that of the sentences that hold no term of the list. `--set dev` is the same on dev, where the
 parameters were chosen. A model with a decoder listens by a bias on its tokens or by its prompt (`--by`), normaliser `english`.
+With a language model, its beam alone is a row too, and listening is done in the beam.
 The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from speechxfer.data import Manifest, normalise, read_manifest
-from speechxfer.decoding import HotwordDecoder, ctc_log_probs, greedy, read_hotwords, write
+from speechxfer.decoding import ctc_log_probs, greedy, make_decoder, read_hotwords, write
 from speechxfer.evaluation import TermCounts, as_items, term_counts, total, word_errors
 from speechxfer.features import FeatureSource
 from speechxfer.models import SpeechModel, for_inference, load_model
@@ -64,8 +65,9 @@ def lists_of(texts: Sequence[str], training_texts: Sequence[str]) -> list[tuple[
 class CtcListener:
     """Runs a CTC model once, and decodes what it gave as often as asked."""
 
-    def __init__(self, speech_model: SpeechModel, rows: Manifest) -> None:
+    def __init__(self, speech_model: SpeechModel, rows: Manifest, language_model: Path | None) -> None:
         assert speech_model.vocabulary is not None
+        self._language_model = language_model
         split, precision = for_inference(speech_model, "cpu", "fp32")
         features = FeatureSource(split, speech_model.frontend, None, precision).features(as_items(rows))
         self._log_probs = ctc_log_probs(split, features, precision)
@@ -76,8 +78,8 @@ class CtcListener:
         return [greedy(one, self._vocabulary, self._frame_seconds).text for one in self._log_probs]
 
     def listening(self, lines: Sequence[str]) -> list[str]:
-        """Decode with hotwords."""
-        decoder = HotwordDecoder(self._vocabulary, read_hotwords(lines, self._vocabulary))
+        """Decode with hotwords, and the language model if there is one."""
+        decoder = make_decoder(self._vocabulary, lines, self._language_model)
         return [decoder(one, self._frame_seconds).text for one in self._log_probs]
 
 
@@ -134,6 +136,7 @@ def main() -> int:
     parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
     parser.add_argument("--set", choices=("dev", "test"), default="test")
     parser.add_argument("--by", choices=("bias", "prompt"), default="bias", help="of a model with a decoder")
+    parser.add_argument("--language-model", type=Path, help="an ARPA file for a CTC model: it alone, and hotwords in its beam")
     parser.add_argument("--lists", type=int, help="only so many")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SENTENCES} sentences, {QUICK_LISTS} lists")
     arguments = parser.parse_args()
@@ -146,18 +149,27 @@ def main() -> int:
     speech_model, references = load_model(arguments.model), rows.columns["text"]
     if speech_model.tokens:
         speech_model = replace(speech_model, normaliser="english")
-    listener = WritingListener(speech_model, rows, arguments.by) if speech_model.tokens else CtcListener(speech_model, rows)
+    listener: WritingListener | CtcListener
+    if speech_model.tokens:
+        listener = WritingListener(speech_model, rows, arguments.by)
+    else:
+        listener = CtcListener(speech_model, rows, arguments.language_model)
     before = listener.plain()
-    plain, listening, seconds = [], [], 0.0
+    by_language_model = listener.listening([]) if arguments.language_model else before
+    plain, alone, listening, seconds = [], [], [], 0.0
     for one_list in lists[: QUICK_LISTS if arguments.quick else arguments.lists]:
         start = time.process_time()
         heard = listener.listening([*one_list[0], *one_list[1]])
         seconds += time.process_time() - start
         plain.append(count(references, before, before, one_list))
+        alone.append(count(references, by_language_model, before, one_list))
         listening.append(count(references, heard, before, one_list))
     were, are = pooled(plain), pooled(listening)
     print("| | precision | recall | F1 | WER of sentences without a term |\n|---|---|---|---|---|")
-    for name, counts in (("greedy", were), ("listening", are)):
+    rows_of_table = [("greedy", were), ("listening", are)]
+    if arguments.language_model:
+        rows_of_table.insert(1, ("language model alone", pooled(alone)))
+    for name, counts in rows_of_table:
         terms = counts.terms
         rates = (terms.precision or 0.0, terms.recall or 0.0, terms.f1 or 0.0)
         print(f"| {name} | {' | '.join(f'{rate:.3f}' for rate in rates)} | {counts.wer:.4f} |")
