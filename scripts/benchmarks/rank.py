@@ -6,12 +6,13 @@ Candidates: the encoders of whisper-base and whisper-tiny.en, the lower two laye
 the first two with random weights. Tasks: digits (fsdd, labels) and read speech with an accent (speechocean762, texts). Each
 candidate is ranked on the training set by its defaults, and fine-tuned on it (its upper two layers, a few epochs, the same recipe
 for all); the error on the test set, which `rank` never sees, gives the true order. Kendall's tau between both, over all and over
-the pretrained ones alone; the regret: how much worse the first of the ranking is than the best; the cost: seconds of all
-fine-tunes by those of ranking. Fine-tunes that are done stay in `--out` and are not repeated.
+the pretrained ones alone, and how many of the pairs that the test set tells apart are in order; the regret: how much worse the
+first of the ranking is than the best; the cost: seconds of all fine-tunes by those of ranking. Fine-tunes that are done stay in `--out` and are not repeated.
 The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -26,7 +27,9 @@ from scipy.stats import kendalltau
 from speechxfer import finetune, read_recipe
 from speechxfer.adaptation import rank
 from speechxfer.data import parse_manifest
+from speechxfer.evaluation import compare
 from speechxfer.models import encoder_of, new_head
+from speechxfer.report import read_answers
 
 LAYERS_KEPT = 2
 
@@ -103,6 +106,14 @@ def measure(task: Task, manifest: Path, candidates: dict[str, Path], epochs: int
         kendalltau([scores[str(candidates[name])] for name in names], [-errors[name] for name in names]).statistic
         for names in (list(candidates), pretrained)
     ]
+    decided = [
+        (scores[str(candidates[one])] - scores[str(candidates[other])]) * (errors[other] - errors[one]) > 0
+        for one, other in itertools.combinations(candidates, 2)
+        if is_told_apart(place / one, place / other)
+    ]
+    print(
+        f"{task.name}: fine-tuning tells {len(decided)} pairs apart, ranking has {sum(decided)} of them in that order", flush=True
+    )
     chosen = next(name for name, path in candidates.items() if str(path) == ranking.candidates[0].model)
     return {
         f"{task.name}_kendall_tau": round(float(taus[0]), 3),
@@ -111,6 +122,12 @@ def measure(task: Task, manifest: Path, candidates: dict[str, Path], epochs: int
         f"{task.name}_cost_ratio": round(sum(seconds.values()) / ranking_seconds, 1),
         f"{task.name}_ranking_seconds": round(ranking_seconds, 1),
     }
+
+
+def is_told_apart(one: Path, other: Path) -> bool:
+    """Tell whether there is evidence on test that one fine-tuned model is better than another."""
+    (_, first), (_, second) = (read_answers(run / "answers.csv") for run in (one, other))
+    return compare(first, second, ("one", "the other")).overall.outcome in ("better", "worse")
 
 
 def tuned(task: Task, manifest: Path, model: Path, epochs: int, run: Path) -> tuple[float, float]:
