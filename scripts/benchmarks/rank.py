@@ -7,7 +7,8 @@ the first two with random weights. Tasks: digits (fsdd, labels) and read speech 
 candidate is ranked on the training set by its defaults, and fine-tuned on it (its upper two layers, a few epochs, the same recipe
 for all); the error on the test set, which `rank` never sees, gives the true order. Kendall's tau between both, over all and over
 the pretrained ones alone, and how many of the pairs that the test set tells apart are in order; the regret: how much worse the
-first of the ranking is than the best; the cost: seconds of all fine-tunes by those of ranking. Fine-tunes that are done stay in `--out` and are not repeated.
+first of the ranking is than the best; the cost: seconds of all fine-tunes by those of ranking. Fine-tunes that are done stay in
+`--out` and are not repeated.
 The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 
@@ -111,9 +112,7 @@ def measure(task: Task, manifest: Path, candidates: dict[str, Path], epochs: int
         for one, other in itertools.combinations(candidates, 2)
         if is_told_apart(place / one, place / other)
     ]
-    print(
-        f"{task.name}: fine-tuning tells {len(decided)} pairs apart, ranking has {sum(decided)} of them in that order", flush=True
-    )
+    print(f"{task.name}: fine-tuning tells {len(decided)} pairs apart, {sum(decided)} of which are ranked alike", flush=True)
     chosen = next(name for name, path in candidates.items() if str(path) == ranking.candidates[0].model)
     return {
         f"{task.name}_kendall_tau": round(float(taus[0]), 3),
