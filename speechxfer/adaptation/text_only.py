@@ -117,10 +117,13 @@ def speak_texts(
     Raises
     ------
     SynthesisError
-        If a text cannot be spoken; it is named.
+        If a text cannot be spoken; it is named. If `command` does not say where text and file go.
     AudioError
         If what `command` wrote cannot be read.
     """
+    words = _words_of(command) if command else []
+    if command and "{voice}" not in command:
+        voices = [Path(words[0]).name]  # one for all, since nothing tells it otherwise
     random = np.random.default_rng(seed)
     audio = out / "audio"
     audio.mkdir(parents=True, exist_ok=True)
@@ -134,7 +137,7 @@ def speak_texts(
     seeds = random.integers(2**32, size=len(groups))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = [
-            pool.submit(_by_command, group, command) if command else pool.submit(_by_espeak, group, int(one))
+            pool.submit(_by_command, group, words) if words else pool.submit(_by_espeak, group, int(one))
             for group, one in zip(groups, seeds, strict=True)
         ]
         for future in made:
@@ -161,12 +164,26 @@ def _by_espeak(jobs: Sequence[_Spoken], seed: int) -> None:
         soundfile.write(job.file, resample(samples.astype(np.float32) / np.float32(32768), SPOKEN_RATE, _RATE), _RATE)
 
 
-def _by_command(jobs: Sequence[_Spoken], command: str) -> None:
+def _words_of(command: str) -> list[str]:
+    """Part a command line, which must say where the text and the file's name go."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise SynthesisError(f"--command {command}: {error}") from None
+    missing = [field for field in ("{text}", "{file}") if not any(field in word for word in words)]
+    if missing:
+        raise SynthesisError(
+            f"--command {command}: {' and '.join(missing)} is missing, so that it would not know what to say or where"
+        )
+    return words
+
+
+def _by_command(jobs: Sequence[_Spoken], command: Sequence[str]) -> None:
     for job in jobs:
         with tempfile.TemporaryDirectory() as folder:
             spoken = Path(folder) / "spoken.wav"
             values = dict(zip(_FIELDS, (job.text, job.voice, str(spoken)), strict=True))
-            words = [_filled(word, values) for word in shlex.split(command)]
+            words = [_filled(word, values) for word in command]
             try:
                 done = subprocess.run(words, capture_output=True, check=False)
             except OSError as error:

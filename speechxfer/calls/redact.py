@@ -61,6 +61,7 @@ _BETWEEN = {
     "er",
 }
 _LOCAL_SIGNS = {"dot", "underscore", "dash", "hyphen", "minus", "plus"}
+_PART = re.compile(r"[^\s\-\u2010-\u2015/]+")  # of a word: "forty-two" and "S-M-I-T-H" are several
 _WRITTEN_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 
 
@@ -120,9 +121,9 @@ class Redactor:
     def unfinished(self, text: str) -> str:
         """Give a text that may go on: besides what is found, whatever a number or an address could begin with is hidden."""
         words = self.text(text).split()
-        bare = [_bare(word) for word in words]
-        signs = {number for number, word in enumerate(bare) if word in _LOCAL_SIGNS or word == "at"}
-        hidden = {number for number, word in enumerate(bare) if _digits_of(word) or word in _TIMES or len(word) == 1}
+        bare = [[_bare(part) for part in _PART.findall(word)] for word in words]
+        signs = {number for number, parts in enumerate(bare) for part in parts if part in _LOCAL_SIGNS or part == "at"}
+        hidden = {number for number, parts in enumerate(bare) if any(map(_may_begin_something, parts))}
         hidden |= {near for number in signs for near in (number - 1, number + 1)}
         return " ".join("…" if number in hidden else word for number, word in enumerate(words))
 
@@ -227,7 +228,7 @@ def find_emails(text: str) -> list[Finding]:
         Of the kind `EMAIL`.
     """
     found = [Finding(match.start(), match.end(), "EMAIL") for match in _WRITTEN_EMAIL.finditer(text)]
-    tokens = [*re.finditer(r"\S+", text)]
+    tokens = [*_PART.finditer(text)]
     words = [_bare(token.group()) for token in tokens]
     for at, word in enumerate(words):
         last = at + 1
@@ -254,7 +255,7 @@ def find_numbers(text: str) -> list[Finding]:
     list of Finding
         Of the kinds `CARD` (by the check digit of Luhn), `NUMBER` and `SPELLED`.
     """
-    tokens = [*re.finditer(r"\S+", text)]
+    tokens = [*_PART.finditer(text)]
     words = [_bare(token.group()) for token in tokens]
     found = []
     for first, last in _runs(words):
@@ -325,6 +326,10 @@ def _said_digits(words: Sequence[str]) -> str:
 
 def _digits_of(word: str) -> str:
     return _DIGITS.get(word) or "".join(re.findall(r"\d", word))
+
+
+def _may_begin_something(word: str) -> bool:
+    return bool(_digits_of(word)) or word in _TIMES or len(word) == 1
 
 
 def _is_spelled(words: Sequence[str], number: int) -> bool:

@@ -27,9 +27,9 @@ from speechxfer.calls.telephony import Line
 from speechxfer.calls.turns import Turns
 from speechxfer.commands import CommandRecognizer, CommandSpotter
 from speechxfer.data import VAD_RATE
-from speechxfer.errors import AudioError, ModelError
+from speechxfer.errors import AudioError, ModelError, SpeechxferError
 from speechxfer.models import SpeechModel
-from speechxfer.transcript import Segment, Word
+from speechxfer.transcript import Segment, SpottedCommand, Word
 from speechxfer.transcription import OVERLAP_SECONDS, Recogniser, SegmentMaker, Stretch
 
 _MAX_PENDING = 8  # stretches of a channel, and blocks that are searched for commands
@@ -61,7 +61,9 @@ class _Channel:
     waiting: deque[_Asked | EndOfTurn] = field(default_factory=deque)  # in order of time
     partial: tuple[Future[Segment], float] | None = None
     listened: float = 0.0  # up to where partials were asked for
-    commands: deque[Future[list[Any]]] = field(default_factory=deque)
+    commands: deque[Future[list[SpottedCommand]]] = field(default_factory=deque)
+    spotted: int = 0  # samples that the spotter was given
+    skipped: float = 0.0  # seconds of the call before them that nobody heard
 
 
 class CallSession:
@@ -113,9 +115,13 @@ class CallSession:
         self._own = None if isinstance(model, Batcher) else Batcher(Recogniser(model))
         self._batcher = model if isinstance(model, Batcher) else self._own
         assert self._batcher
-        if not self._batcher.model.writes:
-            raise ModelError("a call needs a model that writes text; for labels alone take enrolled commands")
-        self._maker = SegmentMaker(self._batcher.model, self._batcher.frame_seconds, hotwords)
+        try:
+            if not self._batcher.model.writes:
+                raise ModelError("a call needs a model that writes text; for labels alone take enrolled commands")
+            self._maker = SegmentMaker(self._batcher.model, self._batcher.frame_seconds, hotwords)
+        except SpeechxferError:
+            self.close()
+            raise
         self._redact = redact
         self._partial_seconds = partial_seconds
         self._on_ready = on_ready
@@ -236,6 +242,8 @@ class CallSession:
     def _hear(self, name: str, one: _Channel, hop: Hop) -> None:
         if one.spotter and len(hop.samples):
             spotter, samples = one.spotter, hop.samples
+            one.spotted += len(samples)
+            one.skipped = hop.end - one.spotted / VAD_RATE
             self._ask_for_commands(one, lambda: spotter.push(samples))
         for stretch in hop.stretches:
             self._ask_for_final(name, one, stretch)
@@ -279,13 +287,15 @@ class CallSession:
         self._announce(future)
         return future
 
-    def _ask_for_commands(self, one: _Channel, listen: Callable[[], list[Any]]) -> None:
-        lock = self._command_lock
+    def _ask_for_commands(self, one: _Channel, listen: Callable[[], list[SpottedCommand]]) -> None:
+        lock, skipped = self._command_lock, one.skipped
         assert lock and self._batcher
 
-        def alone() -> list[Any]:
+        def alone() -> list[SpottedCommand]:
             with lock:
-                return listen()
+                return [
+                    replace(heard, start=round(heard.start + skipped, 3), end=round(heard.end + skipped, 3)) for heard in listen()
+                ]
 
         if len(one.commands) >= _MAX_PENDING:
             one.commands[0].exception()  # waits

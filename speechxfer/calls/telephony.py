@@ -58,7 +58,8 @@ class Line:
     """One channel of a call: decodes, keeps its time by the timestamps, resamples.
 
     Lost packets become silence; what comes twice or too late is dropped. Of a gap over two seconds, two are filled and the rest
-    is skipped, so that a wrong timestamp costs nothing.
+    is skipped. Where timestamps stay more than two seconds behind, their clock has begun anew, or had jumped: they count on from
+    where the call is.
 
     Parameters
     ----------
@@ -83,6 +84,9 @@ class Line:
         self._resampler = StreamResampler(VAD_RATE)
         self._gathered: list[Samples] = []
         self._position = 0  # of the next sample in the call, in samples of the line
+        self._set_back = 0  # samples that the clock of the timestamps is behind the call
+        self._was_late = False
+        self._last: tuple[float, bytes] | None = None
 
     def push(self, payload: bytes, timestamp: float | None = None) -> list[Heard]:
         """Take what was delivered.
@@ -109,7 +113,14 @@ class Line:
         if timestamp is not None:
             if not 0 <= timestamp < _LONGEST_SECONDS:
                 raise AudioError(f"timestamp {timestamp}: expected seconds from the start of the call")
-            late = self._position - round(timestamp * self._rate)
+            if (timestamp, payload) == self._last:
+                return heard
+            self._last = (timestamp, payload)
+            late = self._position - round(timestamp * self._rate) - self._set_back
+            if late > _FILLED_SECONDS * self._rate and self._was_late:
+                self._set_back += late
+                late = 0
+            self._was_late = late > _FILLED_SECONDS * self._rate
             if late > _TOLERANCE_SECONDS * self._rate:
                 samples = samples[late:]
             elif late < -_TOLERANCE_SECONDS * self._rate:

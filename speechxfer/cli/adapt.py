@@ -66,6 +66,6 @@ def adapt(
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))
     else:
-        show_adaptation(result, Console())
+        show_adaptation(result, Console(markup=False))
     if result.model is None:
         raise typer.Exit(1)

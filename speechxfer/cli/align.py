@@ -18,7 +18,7 @@ def align(
     output_format: Format = "json",
     out: Annotated[Path | None, typer.Option(help="Write into this file instead of to stdout.")] = None,
     channel: Annotated[
-        int | None, typer.Option(help="The number of one, from 0; else all are mixed.", show_default=False)
+        int | None, typer.Option(min=0, help="The number of one, from 0; else all are mixed.", show_default=False)
     ] = None,
     device: Device = "auto",
     precision: Precision = "auto",

@@ -60,6 +60,6 @@ def cluster(
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        show_clusters(found, Console())
+        show_clusters(found, Console(markup=False))
     if found.left_out:
         raise typer.Exit(1)

@@ -42,7 +42,7 @@ def compare(
     if as_json:
         print(json.dumps({"ranked_by": "dev", "runs": table}, ensure_ascii=False))
     else:
-        show_ranking(table, Console())
+        show_ranking(table, Console(markup=False))
 
 
 def _report(run: Path) -> dict[str, Any]:

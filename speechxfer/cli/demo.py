@@ -28,7 +28,7 @@ def demo(
     from speechxfer.cli.tables import show_call, show_demo
     from speechxfer.report import write_demo_page, write_json
 
-    console = Console()
+    console = Console(markup=False)
     random_twin = make_place(out)
     parts = real_parts(real) if real else embedded_parts()
     with DemoProgress(quiet) as progress:

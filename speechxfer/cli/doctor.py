@@ -54,10 +54,11 @@ def doctor(
         found = {"manifest": manifest, "findings": [finding.to_dict() for finding in findings]}
         print(json.dumps(found | ({"against": against, "gap": gap.to_dict()} if gap else {}), ensure_ascii=False))
     else:
-        console = Console()
+        console = Console(markup=False)
         for finding in findings:
             console.print(f"{finding.severity}: {finding.what}", highlight=False)
-            console.print(f"  what to do: {finding.advice}", *finding.places, sep="\n    ", highlight=False, style="dim")
+            told = (f"  what to do: {finding.advice}", *finding.places)
+            console.print(*told, sep="\n    ", highlight=False, style="dim")
         console.print(f"{len(everything)} utterances, {len(findings)} findings", highlight=False)
         if gap:
             show_gap(gap, (manifest, str(against)), console)

@@ -102,8 +102,8 @@ def evaluate(
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:
-        show_sets(sets, Console())
-        show_proof(report, Console())
+        show_sets(sets, Console(markup=False))
+        show_proof(report, Console(markup=False))
     if result.scores.get("skipped"):
         print(f"{result.scores['skipped']} bad rows left out")
         raise typer.Exit(1)

@@ -49,10 +49,10 @@ def finetune(
     else:
         parts = {"": report, "before: ": report.get("before", {}), "control: ": report.get("control", {})}
         sets = {f"{part}{name}": scores for part, own in parts.items() for name, scores in own.get("sets", {}).items()}
-        show_sets(sets, Console())
-        show_proof(report, Console())
+        show_sets(sets, Console(markup=False))
+        show_proof(report, Console(markup=False))
         if curve := report.get("learning_curve"):
-            show_learning_curve(curve, Console())
+            show_learning_curve(curve, Console(markup=False))
         print(f"model: {report['model']}   report: {out / 'report.html'}")
     left_out = [note for note in report["notes"] if note.startswith("left out:")]
     if left_out:

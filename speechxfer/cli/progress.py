@@ -36,7 +36,7 @@ class RunProgress(_Drawn):
     """Shows a fine-tuning run; call it with each event."""
 
     def __init__(self, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = Console(stderr=True, quiet=quiet, markup=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bars = Progress(*columns, console=self._console, transient=True, disable=quiet or not self._console.is_terminal)
         self._bar: TaskID | None = None
@@ -81,7 +81,7 @@ class FillProgress(_Drawn):
     """Shows how a store is filled; call it with how many are done of how many."""
 
     def __init__(self, quiet: bool) -> None:
-        console = Console(stderr=True, quiet=quiet)
+        console = Console(stderr=True, quiet=quiet, markup=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bars = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
         self._bar = self._bars.add_task("frozen features", total=None)
@@ -95,7 +95,7 @@ class TranscriptionProgress(_Drawn):
     """Shows how far a set of recordings is transcribed, and how fast."""
 
     def __init__(self, recordings: int, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = Console(stderr=True, quiet=quiet, markup=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
         self._bars = Progress(*columns, console=self._console, transient=True, disable=quiet or not self._console.is_terminal)
         self._bar = self._bars.add_task("recordings", total=recordings, pace="")
@@ -121,7 +121,7 @@ class DemoProgress(_Drawn):
     """Shows many runs, a bar for each; call it with each event."""
 
     def __init__(self, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = Console(stderr=True, quiet=quiet, markup=False)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
         self._bars = Progress(*columns, console=self._console, disable=quiet or not self._console.is_terminal)
 

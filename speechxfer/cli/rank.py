@@ -60,4 +60,4 @@ def rank(
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        show_candidates(found, Console())
+        show_candidates(found, Console(markup=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -46,8 +47,12 @@ def serve(
     keys = frozenset(key.strip() for key in os.environ.get(_KEYS, "").split(",") if key.strip())
     if not keys and host not in ("127.0.0.1", "localhost", "::1"):
         print(f"speechxfer: no {_KEYS}: whoever reaches {host} may use this server", file=sys.stderr)
+    models = [*map(_named, model)]
+    if twice := [name for name, count in Counter(name for name, _ in models).items() if count > 1]:
+        what = f"several are called {', '.join(twice)}; give each a name of its own, as in a=DIR"
+        raise typer.BadParameter(what, param_hint="--model")
     settings = ServerSettings(
-        models=dict(map(_named, model)),
+        models=dict(models),
         device=device,
         precision=precision,
         api_keys=keys,

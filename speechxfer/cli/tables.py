@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from speechxfer.report import (
@@ -160,7 +159,7 @@ def show_candidates(found: Ranking, console: Console) -> None:
         gap = (f"{one.gap.a_distance.between:.2f} (halves {one.gap.a_distance.halves:.2f})",) if one.gap else ()
         cost = (f"{one.parameters / 1e6:.1f} M", f"{one.weights_mb:.0f} MB", f"{one.real_time_factor:.3f}")
         first = (f"{one.score:.3f}", interval, _percent(one.first_share), *head)
-        table.add_row(escape(one.model), *first, layer, f"{best.logme:.3f}", *gap, *cost)
+        table.add_row(one.model, *first, layer, f"{best.logme:.3f}", *gap, *cost)
     console.print(table, highlight=False)
     how = (
         f"{found.utterances} utterances; the probe's folds are by {found.folds_over}, the bootstrap's draws by {found.draws_over}"
@@ -180,11 +179,9 @@ def show_clusters(found: Clustering, console: Console) -> None:
     for one in found.clusters:
         audio = (f"{one.audio.seconds:.1f}", f"{one.audio.bandwidth_hz:.0f}", f"{one.audio.snr_db:.0f}")
         known = (f"{one.known[name].value} ({_percent(one.known[name].share)})" if name in one.known else "-" for name in columns)
-        table.add_row(
-            one.name or "none", str(one.size), _percent(one.share), *audio, *map(escape, known), *map(escape, one.central[:1])
-        )
+        table.add_row(one.name or "none", str(one.size), _percent(one.share), *audio, *known, *one.central[:1])
         for other in one.central[1:]:
-            table.add_row(*[""] * (len(headings) - 1), escape(other))
+            table.add_row(*[""] * (len(headings) - 1), other)
     console.print(table, highlight=False)
     for name, index in found.agreement.items():
         console.print(f"{name}: adjusted Rand index {index:.2f}", markup=False, highlight=False)

@@ -33,7 +33,7 @@ from speechxfer.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from speechxfer import Transcriber
     from speechxfer.transcript import SpottedCommand
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _STDIN = "-"
 _JOINABLE = ("txt", "jsonl", "ctm")  # in which one file after the other still makes sense
 _WITH_COMMANDS = ("json", "jsonl")
+_SHAPING = ("precision", "channels", "hotwords", "language_model", "prompt", "language", "roles")  # of transcripts
 
 
 def transcribe(
@@ -77,7 +78,7 @@ def transcribe(
     from speechxfer.commands import CommandRecognizer, spot_commands
     from speechxfer.data import exists, write_whole
     from speechxfer.errors import AudioError
-    from speechxfer.transcription import Recording, find_recordings, render
+    from speechxfer.transcription import Recording, find_recordings, refuse_same_places, render
 
     names_of_channels = checked_channels(channels, roles)
     if commands and output_format not in _WITH_COMMANDS:
@@ -88,6 +89,8 @@ def transcribe(
     recordings = find_recordings(names) if names else []
     if _STDIN in files:
         recordings.append(Recording(Path(_STDIN), PurePath("stdin")))
+    if out:
+        refuse_same_places(recordings)
     if len(recordings) > 1 and not out and output_format not in _JOINABLE:
         raise typer.BadParameter(
             f"several recordings need --out, or one of the formats {', '.join(_JOINABLE)}", param_hint="--format"
@@ -107,7 +110,8 @@ def transcribe(
         if not out or commands or _STDIN in files:
             raise typer.BadParameter("needs --out; knows neither --commands nor standard input", param_hint="--ray")
         make = functools.partial(Transcriber, model, **options)
-        _transcribe_archive(recordings, out, make, output_format, ray, model, workers, quiet)
+        shaping = {name: str(options[name]) for name in _SHAPING if options[name]}
+        _transcribe_archive(recordings, out, make, output_format, ray, model, workers, shaping, quiet)
         return
     if out and skip_existing:
         recordings = [recording for recording in recordings if not exists(f"{out}/{recording.transcript(output_format)}")]
@@ -151,6 +155,7 @@ def _transcribe_archive(
     cluster: str,
     model: str,
     workers: int | None,
+    shaping: Mapping[str, str],
     quiet: bool,
 ) -> None:
     """Transcribe on a cluster, and say what failed."""
@@ -175,6 +180,7 @@ def _transcribe_archive(
             model=model,
             workers=workers,
             normaliser=load_model(model).normaliser,
+            options=shaping,
             progress=done,
         )
     if not quiet:

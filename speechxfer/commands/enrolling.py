@@ -21,6 +21,7 @@ from speechxfer.errors import DataError, Problem
 from speechxfer.features import FeatureStore, Statistics, StatisticsEncoder
 from speechxfer.models import EMBEDDED
 
+_SAME = 0.02  # of the spread of statistics; two takes of a word are further apart
 _MOST_UNKNOWN = 3000
 
 
@@ -141,8 +142,21 @@ def _kept(statistics: Statistics) -> npt.NDArray[np.float16]:
     return statistics.astype(np.float16)
 
 
+def _is_among(example: Statistics, others: Statistics) -> bool:
+    """Tell whether a clip `[layers, width]` is one of others, up to the rounding of another batch."""
+    apart = np.abs(others.astype(np.float32) - example.astype(np.float32)).max(axis=(1, 2))
+    return bool(apart.min() < _SAME * others.astype(np.float32).std())
+
+
 def _joined(onto: Enrolment, new: dict[str, Any]) -> dict[str, Any]:
+    """Put new examples behind those there are, but no clip twice: it would be tested on itself."""
+    fresh = [row for row, example in enumerate(new["examples"][0]) if not _is_among(example, onto.examples[0])]
     joined = dict(new)
+    new = {name: tuple(new[name][row] for row in fresh) for name in ("labels", "ids", "speakers")} | {
+        "commands": new["commands"],
+        "examples": new["examples"][:, fresh],
+        "unknown": new["unknown"],
+    }
     joined["commands"] = tuple(dict.fromkeys((*onto.commands, *new["commands"])))
     for name in ("labels", "ids", "speakers"):
         joined[name] = (*getattr(onto, name), *new[name])

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "RECORDING_SUFFIXES": "speechxfer.data.suffixes",
     "AudioSource": "speechxfer.data.stream",
     "AudioInfo": "speechxfer.data.audio",
     "Manifest": "speechxfer.data.manifest",
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     from speechxfer.data.stream import source_name as source_name
     from speechxfer.data.stream import stream_audio as stream_audio
     from speechxfer.data.stretches import draw_stretches as draw_stretches
+    from speechxfer.data.suffixes import RECORDING_SUFFIXES as RECORDING_SUFFIXES
     from speechxfer.data.synthesis import SPOKEN_RATE as SPOKEN_RATE
     from speechxfer.data.synthesis import SpeechRequest as SpeechRequest
     from speechxfer.data.synthesis import speak as speak

@@ -152,8 +152,13 @@ def write_manifest(manifest: Manifest, path: Path, kind: str) -> None:
     DataError
         If the kind is unknown, its form has no place for what a row holds, or `path` is a folder that holds anything else.
     """
-    columns = {**manifest.columns, "audio": [str(Path(utterance.audio).absolute()) for utterance in manifest]}  # type: ignore[arg-type]
+    columns = {**manifest.columns, "audio": [_from_anywhere(str(utterance.audio)) for utterance in manifest]}
     write_rows([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], path, kind)
+
+
+def _from_anywhere(audio: str) -> str:
+    """Give a recording's name as it is from whatever folder."""
+    return audio if is_remote(audio) else str(Path(audio).absolute())
 
 
 def parse_manifest(spec: str | Path) -> Manifest:

@@ -98,7 +98,7 @@ def _chosen(samples: Samples, channels: str | int, name: str) -> Samples:
     if channels == "mix":
         return samples.mean(axis=1, keepdims=True)
     number = int(channels)
-    if number >= samples.shape[1]:
+    if not 0 <= number < samples.shape[1]:
         raise AudioError(f"{name}: asked for channel {number}, but it has {samples.shape[1]} (counted from 0)")
     return samples[:, number : number + 1]
 

@@ -18,6 +18,7 @@ def make_decoder(
     hotwords: str | Path | Sequence[str] = (),
     language_model: str | Path | None = None,
     prompt: str = "",
+    language: str | None = None,
 ) -> Decoder:
     """Choose how to decode: greedily, with an ear for hotwords, or by beam search.
 
@@ -29,8 +30,8 @@ def make_decoder(
         A file or lines, see `read_hotwords`.
     language_model
         An ARPA file; beam search, which then looks for the hotwords too.
-    prompt
-        Only a decoder heeds it.
+    prompt, language
+        Only a decoder heeds them.
 
     Returns
     -------
@@ -40,11 +41,13 @@ def make_decoder(
     Raises
     ------
     ModelError
-        If the model writes no text to find terms in, or there is a prompt; if beam search is asked for, and the extra `lm` is
-        missing or the vocabulary has no space.
+        If the model writes no text to find terms in, or there is a prompt or a language; if beam search is asked for, and the
+        extra `lm` is missing or the vocabulary has no space.
     DataError
         With all that is wrong with the hotwords or the language model.
     """
+    if language:
+        raise ModelError(f"language {language!r}: this model knows the one of its training texts, and takes no other")
     if prompt:
         raise ModelError("a prompt needs a model with a decoder (seq2seq); this one can be given hotwords")
     if vocabulary is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from speechxfer.data import normalise, normalise_answer
@@ -13,7 +13,7 @@ from speechxfer.distributed.spreading import done_by_workers
 from speechxfer.distributed.worker import ArchiveWorker, Engine, Job
 from speechxfer.errors import ClusterError
 from speechxfer.evaluation import ErrorCounts, total, word_errors
-from speechxfer.transcription import Recording
+from speechxfer.transcription import Recording, refuse_same_places
 
 _BATCH = 32
 
@@ -57,6 +57,7 @@ def transcribe_archive(
     workers: int | None = None,
     batch_size: int = _BATCH,
     normaliser: str = "basic",
+    options: Mapping[str, str] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Summary:
     """Transcribe recordings on every device of a cluster; what an earlier run did is not done again.
@@ -82,6 +83,8 @@ def transcribe_archive(
         Recordings that are done, and marked as done, together.
     normaliser
         Of the texts that are compared, where recordings have one.
+    options
+        What transcripts depend on beside model and format, by name. An `out` with transcripts made by others is refused.
     progress
         Called with the recordings and the seconds of audio that were done since the last call.
 
@@ -95,19 +98,21 @@ def transcribe_archive(
     ClusterError
         If there is no cluster, or it is not ready, or the work cannot go on.
     StorageError
-        If `out` cannot be written.
+        If `out` cannot be written, or holds what was made in another way.
     DataError
-        If the normaliser of texts that are compared lacks a package.
+        If two recordings would be written to the same place, or the normaliser of texts that are compared lacks a package.
     """
     begin = time.time()
+    if output_format != "jsonl":
+        refuse_same_places(recordings)
     ledger = Ledger(out)
-    known = ledger.open()
+    known = ledger.open({"model": model, "format": output_format, **(options or {})})
     wanted = [Input(str(one.path), str(one.place)) for one in recordings]
     left = [one for one in enumerate(wanted) if (done := known.get(one[1].path)) is None or done.error]
     connect(cluster)
     check_nodes(model)
     device_seconds, ready = 0.0, time.time()
-    rows = [batch.to_row() for batch in _batches(left, batch_size)]
+    rows = [batch.to_row() for batch in _batches(left, batch_size, ledger.run)]
     job = Job(make_engine, out, output_format)
     try:
         for row in done_by_workers(ArchiveWorker, job, rows, workers or device_count(), in_order=False):
@@ -145,7 +150,7 @@ def _wer(references: dict[str, str], ledger: Ledger, normaliser: str) -> float |
     return total([*counts.values()]).rate if counts else None
 
 
-def _batches(inputs: Sequence[tuple[int, Input]], size: int) -> Iterator[Batch]:
+def _batches(inputs: Sequence[tuple[int, Input]], size: int, run: int) -> Iterator[Batch]:
     for start in range(0, len(inputs), size):
         part = inputs[start : start + size]
-        yield Batch(part[0][0], tuple(one for _, one in part))
+        yield Batch(part[0][0], tuple(one for _, one in part), run)

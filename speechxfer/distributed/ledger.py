@@ -2,7 +2,7 @@
 
 Inputs go in batches. A batch's transcripts are written first, then its marker: a batch counts once its marker stands, and what
 was written without one is removed before work goes on. Markers are made beside and renamed, or put as one object, so they are
-whole; and since a batch is named by its inputs, whoever does it again writes the same files.
+whole; and since a batch is named by its inputs and its run, whoever does it again in the same run writes the same files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from speechxfer.data import exists, list_files, read_text, remove, write_whole
+from speechxfer.errors import StorageError
 
 FOLDER = "_speechxfer"
 
@@ -37,16 +38,19 @@ class Batch:
         Of its first input in the archive.
     inputs
         In order.
+    run
+        That does them: what failed in one is tried again by the next.
     """
 
     number: int
     inputs: tuple[Input, ...]
+    run: int = 1
 
     @property
     def name(self) -> str:
         """What its files are called; in order of name, shards are in order of inputs."""
         told = json.dumps([one.path for one in self.inputs]).encode()
-        return f"part-{self.number:09}-{hashlib.blake2b(told, digest_size=6).hexdigest()}"
+        return f"part-{self.number:09}-{self.run:04}-{hashlib.blake2b(told, digest_size=6).hexdigest()}"
 
     def to_row(self) -> dict[str, str]:
         """Give it as a row of a data set."""
@@ -56,7 +60,7 @@ class Batch:
     def from_row(cls, row: Mapping[str, str]) -> Batch:
         """Read what `to_row` gave."""
         content = json.loads(row["batch"])
-        return cls(content["number"], tuple(Input(**one) for one in content["inputs"]))
+        return cls(content["number"], tuple(Input(**one) for one in content["inputs"]), content["run"])
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,25 @@ class Ledger:
     ----------
     out
         Directory or URL that transcripts are written to.
+
+    Attributes
+    ----------
+    run
+        Which one it is, from 1, since `open`.
     """
 
     def __init__(self, out: str) -> None:
         self.out = out.rstrip("/")
+        self.run = 0
         self._root = f"{self.out}/{FOLDER}"
 
-    def open(self) -> dict[str, Done]:
-        """Remove what was left unfinished.
+    def open(self, made: Mapping[str, str]) -> dict[str, Done]:
+        """Begin a run, and remove what was left unfinished.
+
+        Parameters
+        ----------
+        made
+            What transcripts depend on, by name: the same as in the runs before.
 
         Returns
         -------
@@ -101,9 +116,15 @@ class Ledger:
         Raises
         ------
         StorageError
-            If the storage cannot be read or written.
+            If the storage cannot be read or written, or holds what was made in another way.
         """
-        write_whole(f"{self._root}/begun.json", "{}\n")  # whoever may not write here should know now
+        book = f"{self._root}/begun.json"
+        before: dict[str, Any] = json.loads(read_text(book)) if exists(book) else {"run": 0, "made": made}
+        if other := [name for name in sorted({*made, *before["made"]}) if made.get(name) != before["made"].get(name)]:
+            what = ", ".join(f"{name} {before['made'].get(name)!r}, not {made.get(name)!r}" for name in other)
+            raise StorageError(f"{self.out}: the transcripts in it were made with {what}; give another --out")
+        self.run = before["run"] + 1
+        write_whole(book, json.dumps({"run": self.run, "made": dict(made)}) + "\n")  # whoever may not write here should know now
         marked = {PurePath(name).name for name in list_files(f"{self._root}/done")}
         for shard in list_files(f"{self._root}/shards"):
             if PurePath(shard).name not in marked:
@@ -112,16 +133,16 @@ class Ledger:
 
     def all_done(self) -> Iterator[Done]:
         """Give what became of all inputs so far; of one that was tried again, the last comes last."""
-        for name in list_files(f"{self._root}/done"):
+        for name in _by_run(list_files(f"{self._root}/done")):
             yield from _read(name)
 
     def shards(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the transcripts of each shard, as JSON objects."""
-        for name in list_files(f"{self._root}/shards"):
-            yield [json.loads(line) for line in read_text(name).splitlines()]
+        """Give the transcripts of each shard, as JSON objects; those of later runs come later."""
+        for name in _by_run(list_files(f"{self._root}/shards")):
+            yield [json.loads(line) for line in _lines(name)]
 
     def find(self, batch: Batch) -> list[Done] | None:
-        """Give what became of a batch's inputs, if it is done."""
+        """Give what became of a batch's inputs, if it was done in this run."""
         name = f"{self._root}/done/{batch.name}.jsonl"
         return _read(name) if exists(name) else None
 
@@ -177,4 +198,14 @@ class Ledger:
 
 
 def _read(name: str) -> list[Done]:
-    return [Done(**json.loads(line)) for line in read_text(name).splitlines()]
+    return [Done(**json.loads(line)) for line in _lines(name)]
+
+
+def _lines(name: str) -> list[str]:
+    # A text may hold other characters that end a line.
+    return [line for line in read_text(name).split("\n") if line]
+
+
+def _by_run(names: Sequence[str]) -> list[str]:
+    """Sort files of batches by their run, and within it by their inputs."""
+    return sorted(names, key=lambda name: PurePath(name).name.split("-")[2::-1])

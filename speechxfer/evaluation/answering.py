@@ -71,8 +71,8 @@ class Recogniser:
         self._writing: Mapping[str, Any] = {}
         if self._model.tokens:
             self._writing = writing_options(self._model, hotwords, language_model, prompt, language)
-        elif hotwords or language_model or prompt:
-            self._decoder = make_decoder(self._model.vocabulary, hotwords, language_model, prompt)
+        elif hotwords or language_model or prompt or language:
+            self._decoder = make_decoder(self._model.vocabulary, hotwords, language_model, prompt, language)
 
     def __call__(self, manifest: Manifest) -> list[Answer]:
         """Answer to each utterance of a checked manifest.

@@ -41,6 +41,8 @@ def push(model: str | Path, repository: str, *, public: bool = False, revision: 
     from speechxfer.models import read_config
 
     path, _ = read_config(model)
+    if not [*path.glob("*.safetensors")]:
+        raise ModelError(f"{path}: an exported model has no weights of the Hub's kind; push the one that it was exported from")
     with _in_one_line(repository):
         hub = HfApi(library_name="speechxfer")
         hub.create_repo(repository, private=not public, exist_ok=True)

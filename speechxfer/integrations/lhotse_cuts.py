@@ -113,7 +113,7 @@ def _rows(cut: Any) -> Iterator[dict[str, str]]:
     for segment in cut.supervisions or [None]:
         begin, duration = (cut.start + segment.start, segment.duration) if segment else (cut.start, cut.duration)
         is_whole = begin == 0 and abs(duration - recording.duration) < 1 / recording.sampling_rate
-        times = {} if is_whole else {"start": f"{begin:g}", "end": f"{begin + duration:.10g}"}
+        times = {} if is_whole else {"start": f"{begin:.10g}", "end": f"{begin + duration:.10g}"}
         chosen = segment.channel if segment else cut.channel
         one = len(recording.channel_ids) > 1 and not isinstance(chosen, list)
         channel = {"channel": str(chosen)} if one else {}

@@ -161,12 +161,12 @@ class PipecatSTTService(STTService):
         if isinstance(event, Partial):
             if text := " ".join(filter(None, (event.stable, event.unstable))):
                 await self._speech()
-                heard = (text, self._user_id, time_now_iso8601(), self._language(None), event)
-                await self.push_frame(InterimTranscriptionFrame(*heard))
+                language = self._language(None)
+                await self.push_frame(InterimTranscriptionFrame(text, self._user_id, time_now_iso8601(), language, event))
         elif isinstance(event, Final):
             await self._speech()
-            heard = (event.segment.text, self._user_id, time_now_iso8601(), self._language(event.segment.language), event.segment)
-            await self.push_frame(TranscriptionFrame(*heard))
+            segment, language = event.segment, self._language(event.segment.language)
+            await self.push_frame(TranscriptionFrame(segment.text, self._user_id, time_now_iso8601(), language, segment))
         elif isinstance(event, EndOfTurn | Silence) and self._is_speaking:  # what sounded like words may turn out to be no turn
             self._is_speaking = False
             await self.broadcast_frame(ProposedUserStoppedSpeakingFrame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -44,9 +45,16 @@ def answer_by(engine: CommandRecognizer | Transcriber) -> Answer:
     callable
         From float32 `[num_samples]` at 16 kHz to a text; the empty text is "nothing understood".
     """
-    if isinstance(engine, CommandRecognizer):
-        return lambda samples: engine.recognise([Utterance("wyoming", Waveform(samples, RATE))])[0].command or ""
-    return lambda samples: engine.transcribe(Waveform(samples, RATE)).text
+    lock = threading.Lock()  # each connection asks from a thread of its own, and an engine is not for two at once
+
+    def answer(samples: Samples) -> str:
+        audio = Waveform(samples, RATE)
+        with lock:
+            if isinstance(engine, CommandRecognizer):
+                return engine.recognise([Utterance("wyoming", audio)])[0].command or ""
+            return engine.transcribe(audio).text
+
+    return answer
 
 
 class WyomingHandler(AsyncEventHandler):

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import json
+import logging
 import math
 import time
 from collections import deque
@@ -24,12 +25,13 @@ from speechxfer.errors import SpeechxferError
 from speechxfer.serving.access import ApiError, bearer
 from speechxfer.serving.state import ServerState
 
+_LOG = logging.getLogger(__name__)
 _TRACKS = ("inbound", "outbound")
 _START_SECONDS = 10.0
 _MAX_HOTWORDS = 4_000  # letters
 _PARTIAL_SECONDS = 0.5  # of new audio; partials are most of what many calls cost
 # Codes of RFC 6455 and the IANA registry.
-_NORMAL, _UNSUPPORTED, _POLICY, _TRY_LATER = 1000, 1003, 1008, 1013
+_NORMAL, _UNSUPPORTED, _POLICY, _FAILED, _TRY_LATER = 1000, 1003, 1008, 1011, 1013
 _LONGEST_REASON = 120  # bytes
 
 
@@ -73,6 +75,9 @@ def media_routes(state: ServerState) -> APIRouter:
             code, reason = _POLICY, str(error)
         except TimeoutError:
             code, reason = _POLICY, "nothing came for too long"
+        except Exception:  # whatever a model raises
+            _LOG.exception("a call ended with an error")
+            code, reason = _FAILED, "the server failed; what was said since is lost"
         with suppress(RuntimeError, WebSocketDisconnect):  # it may be closed already
             await socket.close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
 
@@ -91,17 +96,18 @@ class _Stream:
         self._arrived: dict[str, deque[tuple[float, float]]] = {track: deque() for track in _TRACKS}
 
     async def run(self) -> None:
-        """Listen until the stream stops, then say what is left."""
+        """Listen until the stream stops, then say what is left; where either fails, both end."""
         session = await self._started()
-        teller = asyncio.create_task(self._tell(session))
         try:
-            while await self._take(session, await self._message(self._state.settings.body_seconds)):
-                pass
-        finally:
-            try:
-                await session.finish()
-            finally:
-                await teller
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tell(session))
+                try:
+                    while await self._take(session, await self._message(self._state.settings.body_seconds)):
+                        pass
+                finally:
+                    await session.finish()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _started(self) -> AsyncCallSession:
         message: dict[str, Any] = {}

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from speechxfer.calls import Batcher
 from speechxfer.commands import CommandRecognizer
+from speechxfer.decoding import read_hotwords
+from speechxfer.models import read_config
 from speechxfer.serving.settings import ServerSettings
 from speechxfer.transcription import Recogniser
 
@@ -17,7 +19,7 @@ class Shelf:
     Parameters
     ----------
     settings
-        With their names; the first is loaded at once, so that a mistake shows at the start.
+        With their names; the first is loaded at once, the others are looked at, so that a mistake shows at the start.
 
     Attributes
     ----------
@@ -29,7 +31,9 @@ class Shelf:
     Raises
     ------
     ModelError
-        If the first model or the commands cannot be loaded.
+        If the first model or the commands cannot be loaded, or another is no model.
+    DataError
+        With all that is wrong with the hotwords, for the first model.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -37,7 +41,11 @@ class Shelf:
         self._lock = threading.Lock()
         self._loaded: dict[str, Batcher] = {}
         self.names: Sequence[str] = tuple(settings.models)
-        self.get(self.names[0])
+        first = self.get(self.names[0])
+        for directory in [*settings.models.values()][1:]:
+            read_config(directory)
+        if settings.hotwords:
+            read_hotwords(settings.hotwords, first.model.vocabulary)
         how = {"device": settings.device, "precision": settings.precision}
         self.commands = CommandRecognizer.from_pretrained(settings.commands, **how) if settings.commands else None
 

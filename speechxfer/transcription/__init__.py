@@ -21,6 +21,7 @@ _PUBLIC = {
     "Transcriber": "speechxfer.transcription.engine",
     "Writing": "speechxfer.transcription.recogniser",
     "find_recordings": "speechxfer.transcription.files",
+    "refuse_same_places": "speechxfer.transcription.files",
     "render": "speechxfer.transcription.writers",
     "repeats": "speechxfer.transcription.channels",
 }
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from speechxfer.transcription.engine import Transcriber as Transcriber
     from speechxfer.transcription.files import Recording as Recording
     from speechxfer.transcription.files import find_recordings as find_recordings
+    from speechxfer.transcription.files import refuse_same_places as refuse_same_places
     from speechxfer.transcription.recogniser import NOTHING_SPECIAL as NOTHING_SPECIAL
     from speechxfer.transcription.recogniser import Answer as Answer
     from speechxfer.transcription.recogniser import Answering as Answering

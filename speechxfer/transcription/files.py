@@ -8,14 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from speechxfer.data import is_remote, list_files, match_files, read_manifest
+from speechxfer.data import RECORDING_SUFFIXES, is_remote, list_files, match_files, read_manifest
 from speechxfer.errors import DataError, Problem
 
-# What is taken out of a directory; a file that is named itself is tried whatever its name.
-_SUFFIXES = frozenset(
-    ".3gp .aac .ac3 .aif .aiff .alaw .amr .ape .au .avi .caf .flac .gsm .m4a .m4b .mka .mkv .mov .mp1 .mp2 .mp3 .mp4 .mpeg .mpg "
-    ".oga .ogg .opus .ra .sph .spx .ts .ulaw .voc .w64 .wav .weba .webm .wma .wv".split()
-)
 _MANIFEST = re.compile(r"\.(csv|tsv|jsonl)(\[[^\[\]]*\])?$", re.IGNORECASE)
 
 
@@ -82,14 +77,38 @@ def find_recordings(names: Sequence[str]) -> list[Recording]:
     return [*found.values()]
 
 
+def refuse_same_places(recordings: Sequence[Recording]) -> None:
+    """See to it that every recording has a place of its own to write to.
+
+    Parameters
+    ----------
+    recordings
+        All that are to be written into one directory.
+
+    Raises
+    ------
+    DataError
+        With all that would be written over another.
+    """
+    first: dict[PurePath, Recording] = {}
+    problems = []
+    for one in recordings:
+        if (other := first.setdefault(one.place, one)) is not one:
+            what = f"its transcript would take the place of that of {other.path}; give each an --out of its own"
+            problems.append(Problem(str(one.path), None, what))
+    if problems:
+        raise DataError(problems)
+
+
 def _listed_in(name: str) -> list[Recording]:
     """Find the recordings that a manifest lists, each of them whole."""
     manifest = read_manifest(name)
     named = manifest.columns["audio"]
+    what = "a part of a recording; a manifest to transcribe lists whole ones (see --channels; `evaluate` takes parts)"
     parts = [
-        manifest.problem(row, "a stretch of a recording; a manifest to transcribe lists whole ones (`evaluate` takes stretches)")
+        manifest.problem(row, what)
         for row, utterance in enumerate(manifest)
-        if utterance.start or utterance.end is not None
+        if utterance.start or utterance.end is not None or utterance.channel is not None
     ]
     if parts:
         raise DataError(parts)
@@ -113,13 +132,13 @@ def _found_by(name: str) -> list[Recording]:
 def _found_at(url: str) -> list[Recording]:
     """Find recordings in somebody else's storage, which knows prefixes rather than directories."""
     root = _root(url) if _is_pattern(url) else url.rstrip("/")
-    if not _is_pattern(url) and PurePath(url).suffix.lower() in _SUFFIXES:
+    if not _is_pattern(url) and PurePath(url).suffix.lower() in RECORDING_SUFFIXES:
         return [Recording(url, PurePath(PurePath(url).name))]
     files = match_files(url) if _is_pattern(url) else list_files(root)
     return [
         Recording(file, PurePath(file.removeprefix(root).lstrip("/")))
         for file in files
-        if PurePath(file).suffix.lower() in _SUFFIXES
+        if PurePath(file).suffix.lower() in RECORDING_SUFFIXES
     ]
 
 
@@ -144,4 +163,4 @@ def _root(pattern: str) -> str:
 
 
 def _is_recording(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+    return path.suffix.lower() in RECORDING_SUFFIXES and path.is_file()

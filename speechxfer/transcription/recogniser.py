@@ -22,7 +22,6 @@ from speechxfer.decoding import (
     write,
     writing_options,
 )
-from speechxfer.errors import ModelError
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SpeechModel, for_inference, load_model, suitable_batch_seconds
 from speechxfer.transcript import Segment
@@ -174,10 +173,8 @@ class SegmentMaker:
         self.writing = NOTHING_SPECIAL
         if model.tokens:
             self.writing = writing_options(model, hotwords, language_model, prompt, language)
-        elif language:
-            raise ModelError(f"language {language!r}: this model knows the one of its training texts, and takes no other")
-        elif model.vocabulary or hotwords or language_model or prompt:
-            self._decode = make_decoder(model.vocabulary, hotwords, language_model, prompt)
+        elif model.vocabulary or hotwords or language_model or prompt or language:
+            self._decode = make_decoder(model.vocabulary, hotwords, language_model, prompt, language)
 
     def piece(self, stretches: Sequence[Stretch], answers: Sequence[Tensor]) -> Piece:
         """Join log-probabilities `[frames, vocabulary]` of a stretch, or of several that overlap, to those of one piece."""

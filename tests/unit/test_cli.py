@@ -51,12 +51,22 @@ def calls(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_names_are_printed_as_they_are_and_a_language_that_no_model_heeds_is_refused(speechxfer, calls):
+    (calls / "m.csv").write_text("audio,text,split\ncalls/a.wav,thank you for calling,test\n")
+    code, printed, _ = speechxfer("evaluate", "tiny", "m.csv[split=test]", "--precision", "fp32")
+    assert code == 0 and "m.csv[split=test]" in printed
+    code, _, log = speechxfer("evaluate", "tiny", "m.csv", "--language", "de")
+    assert code == 2 and "language 'de': this model knows the one of its training texts" in log
+
+
 def test_a_text_is_aligned_or_it_is_said_what_cannot_be_written(speechxfer, calls):
     (calls / "said.txt").write_text("thank you for calling\n")
     words = ("align", "calls/a.wav", "said.txt", "--model", "tiny", "--channel", "0", "--format", "srt", "--precision", "fp32")
     code, printed, _ = speechxfer(*words)
     assert code == 0 and printed.startswith("1\n00:00:0") and "thank you for" in printed and "calling" in printed
     assert speechxfer(*words, "--out", "a.srt")[0] == 0 and (calls / "a.srt").read_text() == printed
+    code, _, log = speechxfer(*words[:5], "--channel", "-1")
+    assert code == 2 and "--channel" in log and "Traceback" not in log
     code, _, log = speechxfer(*words, "--out", "calls/note.txt/a.srt")
     assert code == 3 and "calls/note.txt/a.srt: " in log and "Traceback" not in log
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from speechxfer.data.formats.table import Table, read_delimited, read_lines
+from speechxfer.data.suffixes import RECORDING_SUFFIXES
 from speechxfer.errors import DataError, Problem
 
-AUDIO_SUFFIXES = frozenset(".flac .m4a .mp3 .ogg .opus .sph .wav .webm".split())
 _SETS = ("train", "dev", "test")  # of Common Voice, none of whose sentences or speakers is in two
 
 
@@ -56,7 +56,7 @@ def read_classes(directory: Path) -> Table:
     rows = []
     for folder in sorted(path for path in directory.iterdir() if path.is_dir() and path.name[0] not in "._"):
         for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in AUDIO_SUFFIXES:
+            if path.suffix.lower() in RECORDING_SUFFIXES:
                 rows.append((str(path.relative_to(directory).with_suffix("")), str(path.absolute()), folder.name))
     return _table(("id", "audio", "label"), rows, directory)
 

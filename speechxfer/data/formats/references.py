@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechxfer.data.formats.folders import AUDIO_SUFFIXES
 from speechxfer.data.formats.table import Table, read_lines
+from speechxfer.data.suffixes import RECORDING_SUFFIXES
 from speechxfer.errors import Problem
 
 _COLUMNS = ("id", "audio", "start", "end", "channel", "speaker", "text")
@@ -62,7 +62,7 @@ def read_ctm(path: Path) -> Table:
 
 
 def _audio_beside(path: Path) -> dict[str, Path]:
-    return {file.stem: file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in AUDIO_SUFFIXES}
+    return {file.stem: file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in RECORDING_SUFFIXES}
 
 
 def _add(

@@ -83,12 +83,14 @@ def _write_stm(rows: Sequence[Row], path: Path) -> None:
             f"{Path(row['audio']).stem} {channel} {_name(row.get('speaker') or 'unknown')} {times} {row.get('text', '')}".rstrip()
         )
 
+    _refuse_labels(rows, path, "STM")
     _write_lines(path, map(of_stm, rows))
 
 
 def _write_kaldi(rows: Sequence[Row], path: Path) -> None:
     """Write recordings, segments of them, and what is known of each utterance, sorted by id as Kaldi's tools want it."""
     _refuse_channels(rows, path, "Kaldi")
+    _refuse_labels(rows, path, "Kaldi")
     path.mkdir(parents=True)
     # A speaker's name begins the utterance's, so that both orders agree.
     speakers = [_name(row.get("speaker") or row["id"]) for row in rows]
@@ -113,8 +115,14 @@ def _write_kaldi(rows: Sequence[Row], path: Path) -> None:
 
 
 def _refuse_channels(rows: Sequence[Row], path: Path, form: str) -> None:
-    if any(row.get("channel") not in (None, "", "0") for row in rows):
+    if any(row.get("channel") for row in rows):
         what = f"{form} has no place for channels, and some rows name one: write each channel into a file of its own first"
+        raise DataError([Problem(str(path), None, what)])
+
+
+def _refuse_labels(rows: Sequence[Row], path: Path, form: str) -> None:
+    if any(row.get("label") for row in rows):
+        what = f"{form} has no place for labels, and some rows have one: write csv, jsonl or nemo"
         raise DataError([Problem(str(path), None, what)])
 
 

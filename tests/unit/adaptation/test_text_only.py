@@ -1,6 +1,7 @@
 """Words of which there is no recording: they are spoken, each text as often as was asked, and the same each time."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -73,6 +74,13 @@ def test_another_synthesis_is_a_command(tmp_path):
     assert not (tmp_path / "bad/manifest.csv").exists()
     with pytest.raises(SynthesisError, match="--command no-such-program"):
         speak_texts([("fine", "s:1")], tmp_path / "worse", command="no-such-program {text} {file}")
+    without_voice = command.replace("{voice}", "low")
+    alone = read_manifest(speak_texts([("one", "s:1")], tmp_path / "one", command=without_voice))
+    assert {*alone.columns["speaker"]} == {Path(sys.executable).name}, "no voices, no speakers"
+    missing = {"say {file}": r"\{text\} is missing", "say": r"\{text\} and \{file\}", "say '{text} {file}": "quotation"}
+    for wrong, what in missing.items():
+        with pytest.raises(SynthesisError, match=what):
+            speak_texts([("fine", "s:1")], tmp_path / "worst", command=wrong)
 
 
 def test_the_verb(tmp_path, speechxfer):

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from speechxfer.calls import (
     event_dict,
 )
 from speechxfer.data import Waveform, decode_ulaw, encode_ulaw
-from speechxfer.errors import AudioError, ModelError
+from speechxfer.errors import AudioError, DataError, ModelError
 from tests.unit.calls.conftest import CHANNELS, DEMO, SECONDS
 
 
@@ -145,6 +146,12 @@ def test_commands_are_heard_on_their_channel(shared_model, packets, monkeypatch)
     found = [(event.channel, event.command) for event in events if isinstance(event, CommandHeard)]
     assert sorted(found) == [(name, command) for name in CHANNELS for command in ("help", "last")]
 
+    session = CallSession(shared_model, ("agent",), commands=Commands())
+    events = [*session.push("agent", bytes([255]) * 8_000, 0.0), *session.push("agent", bytes([255]) * 16_000, 300.0)]
+    found = {event.command: event for event in [*events, *session.finish()] if isinstance(event, CommandHeard)}
+    # Two seconds of the gap are filled; of 300 s at which the second push begins, 297 were never heard.
+    assert found["help"].end == pytest.approx(2.0, abs=0.13) and found["last"].end == pytest.approx(302.0, abs=0.2)
+
 
 @pytest.mark.parametrize("level_db", [-6, -25])
 @pytest.mark.parametrize("first", CHANNELS)
@@ -206,6 +213,14 @@ def test_wrong_use_is_refused(shared_model):
         session.push("x", b"")
     with pytest.raises(AudioError, match="expected ulaw"):
         CallSession(shared_model, encoding="opus")
+
+
+def test_a_session_that_is_refused_leaves_no_model_behind():
+    before = threading.active_count()
+    for _ in range(2):
+        with pytest.raises(DataError):
+            CallSession("tiny", hotwords=["Q7"])
+    assert threading.active_count() == before
 
 
 def test_a_model_of_labels_is_refused(shared_model, monkeypatch):

@@ -66,6 +66,28 @@ def test_a_wrong_timestamp_costs_nothing_and_keeps_the_time():
     assert len(joined(*after)) == 16 * 100
 
 
+def test_a_clock_that_begins_anew_or_was_wrong_once_loses_no_more_than_a_packet():
+    packets = [(3 * CALL)[start : start + 160] for start in range(0, 3 * len(CALL), 160)]
+    anew, wrong = ([number * 0.02 for number in range(300)] for _ in range(2))
+    anew[150:], wrong[150] = anew[:150], 5_000.0
+    for timestamps in (anew, wrong):
+        line, heard = Line(), []
+        for packet, timestamp in zip(packets, timestamps, strict=True):
+            heard += line.push(packet, timestamp)
+        samples = joined(*heard, line.finish())
+        filled = 2 * 16_000 if timestamps is wrong else 0
+        assert len(samples) == 320 * (len(packets) - 1) + filled
+        assert np.abs(samples[-16_000:] - AT_ONCE[-16_000:]).max() < 1e-3
+
+
+def test_a_packet_that_comes_twice_is_heard_once():
+    line, heard = Line(), []
+    for number in range(100):
+        for _ in range(2 if number % 7 == 0 else 1):
+            heard += line.push(CALL[160 * number : 160 * (number + 1)], number * 0.02)
+    assert np.abs(joined(*heard, line.finish()) - AT_ONCE).max() < 1e-6
+
+
 @pytest.mark.parametrize("timestamp", [-0.1, float("nan"), float("inf"), 1e9])
 def test_a_timestamp_that_is_no_time_is_refused(timestamp):
     with pytest.raises(AudioError, match="seconds from the start"):

@@ -66,6 +66,12 @@ def test_a_command_is_added_and_the_others_stay(enrolment, sound_is_speech, more
     assert [one.likeliest for one in heard] == [clip.label for clip in unheard]
 
 
+def test_a_clip_is_not_enrolled_twice(enrolment, sound_is_speech, examples, more, small_whisper):
+    again = enrol(read_examples(examples), small_whisper, onto=enrolment, device="cpu", precision="fp32")
+    assert (again.ids, again.labels, again.examples.shape) == (enrolment.ids, enrolment.labels, enrolment.examples.shape)
+    assert again.choice == enrolment.choice
+
+
 def test_another_model_is_refused(enrolment, sound_is_speech, more, small_models, tmp_path):
     with pytest.raises(DataError, match="another model than that of the commands there"):
         enrol(more, small_models["wav2vec2-layer"], onto=enrolment, device="cpu", precision="fp32")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechxfer.data import read_manifest
+from speechxfer.data import read_manifest, write_manifest
 from speechxfer.errors import DataError
 
 NAMES = ("u1", "u2", "u3", "u4")
@@ -152,6 +152,18 @@ def test_what_is_converted_reads_back(speechxfer, table, tmp_path, kind, name):
     given = {(Path(u.audio).name, u.start, u.end or 3.0, u.text, u.fields["speaker"]) for u in read_manifest(table)}
     assert {(Path(u.audio).name, u.start, u.end or 3.0, u.text, u.fields["speaker"]) for u in back} == given
     assert all(Path(u.audio).is_file() for u in back)
+
+
+def test_what_a_form_has_no_place_for_is_refused(table, tmp_path, memory):
+    rows = "audio,duration,channel,label,text\nmemory://bucket/a.wav,1,0,,x\nmemory://bucket/b.wav,1,,,y\n"
+    sides, named = put(tmp_path / "sides.csv", rows), put(tmp_path / "named.csv", rows.replace(",0,,x", ",,go,x"))
+    refused = [("kaldi", sides, "channels"), ("nemo", sides, "channels"), ("kaldi", named, "labels"), ("stm", named, "labels")]
+    for kind, source, what in refused:
+        with pytest.raises(DataError, match=f"no place for {what}"):
+            write_manifest(read_manifest(source), tmp_path / "o", kind)
+    write_manifest(read_manifest(sides), tmp_path / "o.csv", "csv")
+    back = [utterance.audio for utterance in read_manifest(tmp_path / "o.csv")]
+    assert back == ["memory://bucket/a.wav", "memory://bucket/b.wav"]
 
 
 def test_no_speaker_is_in_two_sets(speechxfer, table, tmp_path):

@@ -6,8 +6,10 @@ import pytest
 
 from speechxfer.data import list_files, read_text, write_whole
 from speechxfer.distributed.ledger import Attempts, Batch, Done, Input, Ledger
+from speechxfer.errors import StorageError
 
 BATCH = Batch(3, (Input("calls/a.wav", "a.wav"), Input("calls/b.wav", "b.wav")))
+MADE = {"model": "M", "format": "json"}
 DONE = [Done("calls/a.wav", 2.5), Done("calls/b.wav", 0.0, "no such file")]
 
 
@@ -17,15 +19,30 @@ def ledger(request, tmp_path, memory):
 
 
 def test_what_is_committed_is_known_to_whoever_opens_the_books(ledger):
-    assert ledger.open() == {} and ledger.find(BATCH) is None
+    assert ledger.open(MADE) == {} and ledger.find(BATCH) is None
     ledger.commit(BATCH, {"a.wav.json": "{}\n"}, ["{}\n"], DONE)
     assert read_text(f"{ledger.out}/a.wav.json") == "{}\n"
-    assert Ledger(ledger.out).open() == {one.path: one for one in DONE}
     assert ledger.find(BATCH) == DONE
+    again = Ledger(ledger.out)
+    assert again.open(MADE) == {one.path: one for one in DONE} and (ledger.run, again.run) == (1, 2)
+    with pytest.raises(StorageError, match="made with format 'json', not 'srt', model 'M', not 'N'; give another --out"):
+        Ledger(ledger.out).open({"model": "N", "format": "srt"})
+
+
+def test_what_failed_is_another_batch_in_the_next_run_and_its_outcome_counts(ledger):
+    ledger.open(MADE)
+    ledger.commit(BATCH, {}, ["{}\n"], DONE)
+    ledger.open(MADE)
+    # Files before it are gone, so that it has a lower number than when it failed.
+    again = Batch(0, BATCH.inputs[1:], ledger.run)
+    assert ledger.find(again) is None
+    ledger.commit(again, {}, ['{"text": "a\u2028b"}\n'], [Done("calls/b.wav", 1.0)])
+    assert ledger.open(MADE) == {"calls/a.wav": DONE[0], "calls/b.wav": Done("calls/b.wav", 1.0)}
+    assert [*ledger.shards()] == [[{}], [{"text": "a\u2028b"}]]
 
 
 def test_a_shard_without_its_marker_does_not_count(ledger, monkeypatch):
-    ledger.open()
+    ledger.open(MADE)
     wrote = []
 
     def dies_before_the_marker(name, text):
@@ -42,7 +59,7 @@ def test_a_shard_without_its_marker_does_not_count(ledger, monkeypatch):
         ledger.commit(BATCH, {"a.wav.json": "{}\n"}, ["{}\n"], DONE)
     monkeypatch.undo()
     assert any("/shards/" in name for name in wrote)
-    assert ledger.open() == {}
+    assert ledger.open(MADE) == {}
     assert not any("/shards/" in name for name in list_files(ledger.out))
 
 
@@ -54,7 +71,7 @@ def test_what_a_worker_was_writing_when_it_ended_is_passed_over(tmp_path, monkey
         write_whole(f"{ledger.out}/_speechxfer/done/{BATCH.name}.jsonl", '{"path": "cal')
     monkeypatch.undo()
     assert len([*(tmp_path / "_speechxfer/done").iterdir()]) == 2, "what was being written is left"
-    assert ledger.open() == {one.path: one for one in DONE}
+    assert ledger.open(MADE) == {one.path: one for one in DONE}
 
 
 def test_a_batch_is_named_by_its_inputs_in_the_order_of_the_archive():
@@ -65,7 +82,7 @@ def test_a_batch_is_named_by_its_inputs_in_the_order_of_the_archive():
 
 
 def test_who_ends_a_worker_is_counted(ledger):
-    ledger.open()
+    ledger.open(MADE)
     assert ledger.begin(BATCH) == Attempts(0)
     assert ledger.begin(BATCH) == Attempts(1), "nobody is suspected while all were at work"
     for strike in (1, 2):

@@ -106,13 +106,13 @@ def test_recordings_are_transcribed_from_and_to_it(server, tmp_path):
         expected[f"{number}.flac"] = next(Listener().transcribe_all([str(tmp_path / f"{number}.flac")])).text
     recordings = find_recordings(["s3://calls/in"])
     batch = Batch(0, tuple(Input(str(one.path), str(one.place)) for one in recordings))
-    Ledger("s3://calls/out").open()
+    Ledger("s3://calls/out").open({})
     worker = ArchiveWorker(Job(Listener, "s3://calls/out", "txt"))
     first = worker(batch.to_row())
     assert (first["inputs"], first["failed"]) == (4, 0)
     assert {name: read_text(f"s3://calls/out/{name}.txt").strip() for name in expected} == expected
     assert worker(batch.to_row())["seconds"] == first["seconds"], "what is done is not done again"
-    assert set(Ledger("s3://calls/out").open()) == {one.path for one in batch.inputs}
+    assert set(Ledger("s3://calls/out").open({})) == {one.path for one in batch.inputs}
 
 
 def write_patiently(filesystem, name, data):

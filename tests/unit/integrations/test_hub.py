@@ -119,6 +119,10 @@ def test_what_goes_wrong_is_one_line(hub, saved, tmp_path, monkeypatch, speechxf
         pull("someone/calls", saved)
     with pytest.raises(ModelError, match="no such model directory"):
         push(tmp_path / "nowhere", "someone/calls")
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported/config.json").write_text((saved / "model/config.json").read_text())
+    with pytest.raises(ModelError, match="push the one that it was exported from"):
+        push(tmp_path / "exported", "someone/calls")
     with pytest.raises(ModelError, match="expected OWNER/NAME"):
         pull("not a name/at/all", tmp_path / "new")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

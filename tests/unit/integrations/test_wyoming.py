@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import socket
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
 
 from speechxfer.errors import AudioError
-from speechxfer.integrations import serve_wyoming, wyoming_asr
+from speechxfer.integrations import answer_by, serve_wyoming, wyoming_asr
 
 RATE = 16_000
 
@@ -89,6 +91,24 @@ def test_it_says_what_it_is(server):
 
     (program,) = server(lambda samples: "", client).asr
     assert program.name == "speechxfer" and program.installed and program.models[0].languages == ["ro"]
+
+
+def test_an_engine_is_asked_by_one_client_at_a_time(server):
+    under_way, most = [], []
+
+    class Engine:
+        def transcribe(self, audio):
+            under_way.append(None)
+            most.append(len(under_way))
+            time.sleep(0.1)
+            under_way.pop()
+            return SimpleNamespace(text=f"{len(audio.samples)}")
+
+    async def client(port):
+        async with AsyncTcpClient("127.0.0.1", port) as one, AsyncTcpClient("127.0.0.1", port) as other:
+            return await asyncio.gather(say(one, tone(RATE, 0.2)), say(other, tone(RATE, 0.4)))
+
+    assert server(answer_by(Engine()), client) == ["3200", "6400"] and most == [1, 1]
 
 
 def test_one_client_s_fault_is_not_another_s(server, monkeypatch, caplog):

@@ -105,6 +105,22 @@ def test_a_stream_that_goes_wrong_is_closed_and_told_why(served, messages, code,
     assert said == [] and app.state.server.access.calls == 0
 
 
+def test_a_model_that_fails_ends_the_call_and_says_so(served, media, monkeypatch):
+    address, app = served
+    recogniser, calls = app.state.server.shelf.get("tiny")._recogniser, itertools.count(1)
+    answers = recogniser.answers
+
+    def fail_once(*given, **options):
+        if next(calls) == 1:
+            raise RuntimeError("the device is gone")
+        return answers(*given, **options)
+
+    monkeypatch.setattr(recogniser, "answers", fail_once)
+    _, closed = replay(address, [*start(), *media])  # and no stop: the client would go on for hours
+    assert closed == (1011, "the server failed; what was said since is lost")
+    assert app.state.server.access.calls == 0
+
+
 def test_a_caller_who_vanishes_leaves_nothing_behind(served, media):
     address, app = served
     socket = connect(f"ws://{address}/v1/realtime/media")

@@ -57,5 +57,13 @@ def test_a_call_under_way_ends_before_the_server_does(clip):
 def test_wrong_use(speechxfer, tmp_path):
     code, _, error = speechxfer("serve", "--model", tmp_path / "none", "--port", 0)
     assert code == 2 and "none" in error and "Traceback" not in error
+    code, _, error = speechxfer("serve", "--model", "tiny", "--model", f"second={tmp_path / 'none'}", "--port", 0)
+    assert code == 2 and "none" in error and "Traceback" not in error
+    code, _, error = speechxfer("serve", "--model", "a/model", "--model", "b/model", "--port", 0)
+    assert code == 2 and "several are called model" in error
+    (tmp_path / "terms.txt").write_text("Q7\n")
+    for name, what in (("gone.txt", "gone.txt"), ("terms.txt", "terms.txt:1")):
+        code, _, error = speechxfer("serve", "--model", "tiny", "--hotwords", tmp_path / name, "--port", 0)
+        assert code == 2 and what in error and "Traceback" not in error
     code, _, error = speechxfer("serve", "--model", "tiny", "--port", 99999)
     assert code == 2 and "cannot listen on 127.0.0.1:99999" in error

@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from speechxfer.errors import DataError
-from speechxfer.transcription import find_recordings
+from speechxfer.transcription import find_recordings, refuse_same_places
 
 
 @pytest.fixture
@@ -61,10 +61,20 @@ def test_a_manifest_is_what_it_lists(tree):
     found = find_recordings(["list.csv[split=a]"])
     assert [(str(one.place), one.text) for one in found] == [("calls/b.wav", "hello"), ("calls/2026/may/c.ogg", None)]
     (tree / "parts.csv").write_text("audio,start,end\ncalls/b.wav,1,2\ncalls/b.wav,,\n")
-    with pytest.raises(DataError, match=r"parts\.csv:2: a stretch of a recording"):
+    with pytest.raises(DataError, match=r"parts\.csv:2: a part of a recording"):
         find_recordings(["parts.csv"])
+    (tree / "sides.csv").write_text("audio,channel,text\ncalls/b.wav,0,hello\ncalls/b.wav,1,goodbye\n")
+    with pytest.raises(DataError, match=r"sides\.csv:3: a part of a recording.*--channels"):
+        find_recordings(["sides.csv"])
     with pytest.raises(DataError, match="cannot read the manifest"):
         find_recordings(["gone.csv"])
+
+
+def test_two_recordings_do_not_write_to_the_same_place(tree):
+    (tree / "other/b.wav").touch()
+    with pytest.raises(DataError, match=r"other/b\.wav: its transcript would take the place of that of calls/b\.wav"):
+        refuse_same_places(find_recordings(["calls", "other"]))
+    refuse_same_places(find_recordings(["*/b.wav", "calls"]))
 
 
 def test_recordings_are_found_in_somebody_elses_storage(memory):
