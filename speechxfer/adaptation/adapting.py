@@ -145,7 +145,7 @@ def adapt(
     AudioError
         If audio whose header could be read cannot be decoded.
     RunDirectoryError
-        If there is something in `out`, and this is no resumption.
+        If there is something in `out`, and this is no resumption, or one of what was asked for otherwise.
     TrainingError
         If training cannot go on.
     RunStoppedError
@@ -156,10 +156,12 @@ def adapt(
     good, problems = sift_sets({"unlabelled": unlabelled}, None)
     refuse(problems, good, recipe.data.on_bad_row)
     recordings = good["unlabelled"]
+    directory.mkdir(parents=True, exist_ok=True)
+    told = {"recipe": recipe.to_yaml(), "unlabelled": unlabelled.source, "max_disagreement": str(max_disagreement)}
+    _refuse_to_mix(directory / "begun.json", told | {"language_model": str(language_model or "")})
     before = _evaluate(recipe, original, recipe.data.test)
     best = start = _evaluate(recipe, original, recipe.data.dev).error
     decoder = make_decoder(original.vocabulary, (), language_model) if language_model else None
-    directory.mkdir(parents=True, exist_ok=True)
     teacher, done, last = original, list[Round](), None
     for number in range(1, rounds + 1):
         table = directory / f"round-{number}.csv"
@@ -244,6 +246,14 @@ def _checked(recipe: Recipe, out: Path, resume: bool) -> SpeechModel:
     if not original.vocabulary:
         raise ModelError(f"{recipe.model.path} cannot write yet; fine-tune it on what labelled speech there is first")
     return replace(original, normaliser=normaliser_of(recipe.data))
+
+
+def _refuse_to_mix(book: Path, told: dict[str, str]) -> None:
+    """Write down what rounds depend on; those that are there already must have come of the same."""
+    before: dict[str, str] = json.loads(book.read_text(encoding="utf-8")) if book.exists() else told
+    if changed := [name for name in told if told[name] != before.get(name)]:
+        raise RunDirectoryError(f"{book.parent}: its rounds were made with another {', '.join(changed)}; give another --out")
+    write_json(book, told)
 
 
 def _evaluate(recipe: Recipe, model: SpeechModel, manifest: str | None) -> SetScores:

@@ -205,4 +205,5 @@ def join_written(segments: Sequence[Segment], starts: Sequence[float], overlap: 
         if first <= word.start < last
     ]
     confidence = math.exp(sum(math.log(max(segment.confidence, 1e-9)) for segment in later) / len(later))
-    return Segment(" ".join(word.text for word in words), later[0].start, later[-1].end, round(confidence, 4), tuple(words))
+    text = " ".join(word.text for word in words)
+    return Segment(text, later[0].start, later[-1].end, round(confidence, 4), tuple(words), language=later[0].language)

@@ -24,7 +24,7 @@ class RowErrors:
     sizes
         Of each row: words (characters) of the reference, or 1.
     blocks
-        Each row's speaker, or the row itself where the speaker is unknown.
+        Each row's speaker, unknown ones counted as one; or the row itself where no speaker is known.
     block
         What a block is: `speaker`, or `utterance` where no speaker is known.
     measure
@@ -157,9 +157,9 @@ def score_answers(
 
 
 def _blocks(manifest: Manifest) -> list[str]:
-    """Name each row's block: its speaker, or itself where the speaker is unknown."""
-    speakers = manifest.columns.get("speaker", [""] * len(manifest))
-    return [speaker or f"row {row}" for row, speaker in enumerate(speakers)]
+    """Name each row's block: its speaker, or itself where no speaker is known; all of unknown ones may be of a single speaker."""
+    speakers = manifest.columns.get("speaker", [])
+    return [speaker or "unknown" for speaker in speakers] if any(speakers) else [f"row {row}" for row in range(len(manifest))]
 
 
 class _TextRows:

@@ -149,6 +149,8 @@ def test_stopped_it_goes_on_to_the_same_weights(model, tones, unlabelled, tmp_pa
         adapt(recipe, unlabelled, tmp_path / "stopped", listener=StopAt(3))
     with pytest.raises(RunDirectoryError, match="--resume"):
         adapt(recipe, unlabelled, tmp_path / "stopped")
+    with pytest.raises(RunDirectoryError, match="its rounds were made with another max_disagreement"):
+        adapt(recipe, unlabelled, tmp_path / "stopped", resume=True, max_disagreement=0.5)
     adapt(recipe, unlabelled, tmp_path / "stopped", resume=True)
     again = adapt(recipe, unlabelled, tmp_path / "stopped", resume=True)
     assert_same(load_model(again.model).model.state_dict(), load_model(tmp_path / "whole/model").model.state_dict())

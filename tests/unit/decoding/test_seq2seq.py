@@ -143,7 +143,8 @@ def test_windows_that_overlap_lose_no_word_and_double_none():
 
     first = window(("one", 0.0), ("two", 8.2), ("three", 8.8), ("thr", 9.6))
     second = window(("wo", 0.1), ("three", 0.8), ("four", 1.6), ("five", 5.0))
-    joined = join_written([first, second], [0.0, 8.0], 2.0)
+    joined = join_written([replace(first, language="ro"), second], [0.0, 8.0], 2.0)
+    assert joined.language == "ro"
     assert joined.text == "one two three four five"
     assert [word.start for word in joined.words] == [0.0, 8.2, 8.8, 9.6, 13.0]
     assert joined.end == 18.0

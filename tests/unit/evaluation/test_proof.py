@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from speechxfer.evaluation import RowErrors, compare, mapsswe
+from speechxfer.data import Manifest
+from speechxfer.evaluation import RowErrors, compare, mapsswe, score_answers
 
 
 def rows(errors, speakers, groups=None, words=10):
@@ -91,3 +92,12 @@ def test_mapsswe_is_the_z_test_of_its_segments():
     test = mapsswe(references, first, second)
     assert test.segments == len(differences)
     assert test.p == pytest.approx(2 * scipy.stats.norm.sf(abs(z))) and test.p < 0.01
+
+
+def test_unknown_speakers_are_one_and_a_set_without_any_is_drawn_by_utterance():
+    texts = ["a", "b", "c", "d"]
+    columns = {"id": texts, "audio": texts, "text": texts, "speaker": ["x", "", "y", ""]}
+    rows = score_answers(Manifest(columns, "m", range(4)), texts).rows
+    assert (rows.block, [*rows.blocks]) == ("speaker", ["x", "unknown", "y", "unknown"])
+    rows = score_answers(Manifest(columns | {"speaker": [""] * 4}, "m", range(4)), texts).rows
+    assert (rows.block, len({*rows.blocks})) == ("utterance", 4)
