@@ -15,6 +15,7 @@ from speechxfer.commands.detection import area_under_roc, detection_curve, poiss
 from speechxfer.commands.enrolment import Enrolment
 from speechxfer.commands.recognizer import CommandRecognizer
 from speechxfer.commands.spotter import EventPicker, Hop, ScoreTrack, peaks
+from speechxfer.commands.windows import HOP_SECONDS
 from speechxfer.data import VAD_RATE, Utterance, load_audio
 
 _TAIL = 20  # peaks from which the rare ones beyond them are foretold
@@ -119,7 +120,8 @@ def score_commands(
         `utterances`; `accuracy` of the clips of commands if nothing is rejected; `miss_rate`: rejected or taken for another;
         `confusion`; with unknown clips `false_accept_rate`, `equal_error_rate`, `auroc` and `det`, points of misses against
         false accepts; with negatives `hours`, `false_accepts`, `false_accepts_per_hour` with its exact 95 % interval, and
-        of the clips through the spotter `miss_rate_in_stream` and `miss_rate_at_1_per_hour`.
+        of the clips through the spotter `miss_rate_in_stream`, `miss_rate_at_1_per_hour` and `latency_seconds`: how long after
+        the end of a command it is heard, or before if below 0; the median over those that are, computing not counted.
 
     Raises
     ------
@@ -161,6 +163,7 @@ def _in_running_speech(
         tracks = [listen(recognizer, [clip])[0] for clip in clips]
         labels = [str(clip.label) for clip in clips]
         scores["miss_rate_in_stream"] = _missed(enrolment, tracks, labels)
+        scores["latency_seconds"] = _latency(enrolment, tracks, labels)
         scores["miss_rate_at_1_per_hour"] = _missed(_letting_through(enrolment, hops, hours), tracks, labels)
     return scores
 
@@ -168,6 +171,17 @@ def _in_running_speech(
 def _missed(enrolment: Enrolment, tracks: Sequence[Sequence[Hop]], labels: Sequence[str]) -> float:
     events = ([event.command for event in EventPicker(enrolment)(track)] for track in tracks)
     return float(np.mean([label not in found for label, found in zip(labels, events, strict=True)]))
+
+
+def _latency(enrolment: Enrolment, tracks: Sequence[Sequence[Hop]], labels: Sequence[str]) -> float | None:
+    """Give the median time from the end of a clip's speech to the hop at which its command is heard."""
+    delays = []
+    for track, label in zip(tracks, labels, strict=True):
+        pick, said = EventPicker(enrolment), max((hop.end for hop in track if hop.end > hop.start), default=0.0)
+        heard = (number for number, hop in enumerate(track, start=1) if label in [event.command for event in pick([hop])])
+        if (first := next(heard, None)) is not None:
+            delays.append(first * HOP_SECONDS - said)
+    return float(np.median(delays)) if delays else None
 
 
 def _letting_through(enrolment: Enrolment, hops: Sequence[Hop], hours: float, rate: float = 1.0) -> Enrolment:

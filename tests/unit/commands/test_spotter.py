@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from speechxfer.commands import CommandRecognizer, CommandSpotter, calibrate_thresholds, spot_commands
+from speechxfer.commands import CommandRecognizer, CommandSpotter, calibrate, calibrate_thresholds, spot_commands
+from speechxfer.commands.spotter import Hop
+from speechxfer.commands.windows import HOP_SECONDS
 from speechxfer.data import Utterance, Waveform
 
 RATE = 16_000
@@ -93,3 +95,11 @@ def test_the_threshold_of_rare_events_is_foretold():
     # One in 50,000: ten times rarer than what was seen once; the true level is 2 ln 50000.
     assert _threshold(scores, 0.1) == pytest.approx(2 * np.log(50_000), rel=0.15)
     assert np.sum(scores > _threshold(scores, 100)) == 100
+
+
+def test_latency_is_from_the_end_of_speech_to_the_hop_that_is_sure(enrolment):
+    lenient = enrolment.with_thresholds([0.0, 0.0])
+    hops = [Hop(0.0, 0.0, np.full(2, -9.0)), Hop(0.1, 0.4, np.full(2, -9.0)), Hop(0.1, 0.5, np.array([3.0, -9.0]))]
+    hops += [Hop(0.6, 0.6, np.full(2, -9.0))]  # without speech
+    assert calibrate._latency(lenient, [hops], ["a"]) == pytest.approx(3 * HOP_SECONDS - 0.5)
+    assert calibrate._latency(lenient, [hops], ["b"]) is None
