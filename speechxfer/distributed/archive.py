@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from speechxfer.data import normalise, normalise_answer
 from speechxfer.distributed.cluster import check_nodes, connect, device_count
-from speechxfer.distributed.ledger import Batch, Input, Ledger
+from speechxfer.distributed.ledger import Batch, Done, Input, Ledger
 from speechxfer.distributed.spreading import done_by_workers
 from speechxfer.distributed.worker import ArchiveWorker, Engine, Job
 from speechxfer.errors import ClusterError
@@ -108,11 +108,11 @@ def transcribe_archive(
     ledger = Ledger(out)
     known = ledger.open({"model": model, "format": output_format, **(options or {})})
     wanted = [Input(str(one.path), str(one.place)) for one in recordings]
-    left = [one for one in enumerate(wanted) if (done := known.get(one[1].path)) is None or done.error]
+    batches = batches_left(wanted, known, batch_size, ledger.run)
     connect(cluster)
     check_nodes(model)
     device_seconds, ready = 0.0, time.time()
-    rows = [batch.to_row() for batch in _batches(left, batch_size, ledger.run)]
+    rows = [batch.to_row() for batch in batches]
     job = Job(make_engine, out, output_format)
     try:
         for row in done_by_workers(ArchiveWorker, job, rows, workers or device_count(), in_order=False):
@@ -128,7 +128,7 @@ def transcribe_archive(
     summary = Summary(
         inputs=len(wanted),
         failed=len(failures),
-        done_before=len(wanted) - len(left),
+        done_before=len(wanted) - sum(len(batch.inputs) for batch in batches),
         audio_hours=round(sum(one.seconds for one in results.values()) / 3600, 4),
         wer=_wer({str(one.path): one.text for one in recordings if one.text}, ledger, normaliser),
         device_seconds=round(device_seconds, 2),
@@ -137,6 +137,30 @@ def transcribe_archive(
     )
     ledger.close(failures, asdict(summary))
     return summary
+
+
+def batches_left(wanted: Sequence[Input], known: Mapping[str, Done], size: int, run: int) -> list[Batch]:
+    """Part what is left to do: what is new into the same batches as the runs before, whose workers may still be at them.
+
+    Parameters
+    ----------
+    wanted
+        All inputs, in order.
+    known
+        What became of inputs so far, by path.
+    size
+        Inputs of a batch, at most.
+    run
+        Which one this is: what failed before it is tried again in batches of its own.
+
+    Returns
+    -------
+    list of Batch
+        In order; what failed comes last.
+    """
+    new = [one for one in enumerate(wanted) if one[1].path not in known]
+    failed = [one for one in enumerate(wanted) if one[1].path in known and known[one[1].path].error]
+    return [*_batches(new, size, 0), *_batches(failed, size, run)]
 
 
 def _wer(references: dict[str, str], ledger: Ledger, normaliser: str) -> float | None:

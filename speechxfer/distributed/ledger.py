@@ -2,7 +2,7 @@
 
 Inputs go in batches. A batch's transcripts are written first, then its marker: a batch counts once its marker stands, and what
 was written without one is removed before work goes on. Markers are made beside and renamed, or put as one object, so they are
-whole; and since a batch is named by its inputs and its run, whoever does it again in the same run writes the same files.
+whole; and since a batch is named by its inputs, whoever does it again writes the same files, be it a worker whose driver is gone.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Batch:
     inputs
         In order.
     run
-        That does them: what failed in one is tried again by the next.
+        0 for what was never done; else the number of the run that tries again what failed, which is another batch.
     """
 
     number: int
     inputs: tuple[Input, ...]
-    run: int = 1
+    run: int = 0
 
     @property
     def name(self) -> str:
@@ -142,7 +142,7 @@ class Ledger:
             yield [json.loads(line) for line in _lines(name)]
 
     def find(self, batch: Batch) -> list[Done] | None:
-        """Give what became of a batch's inputs, if it was done in this run."""
+        """Give what became of a batch's inputs, if it is done."""
         name = f"{self._root}/done/{batch.name}.jsonl"
         return _read(name) if exists(name) else None
 
@@ -176,8 +176,11 @@ class Ledger:
         """
         for place, text in transcripts.items():
             write_whole(f"{self.out}/{place}", text)
-        write_whole(f"{self._root}/shards/{batch.name}.jsonl", "".join(lines))
+        shard = f"{self._root}/shards/{batch.name}.jsonl"
+        write_whole(shard, "".join(lines))
         write_whole(f"{self._root}/done/{batch.name}.jsonl", "".join(json.dumps(asdict(one)) + "\n" for one in done))
+        if not exists(shard):  # a driver that began just now took it for one that nobody would finish
+            write_whole(shard, "".join(lines))
 
     def close(self, failures: Sequence[Done], summary: Mapping[str, object]) -> None:
         """Write `failures.jsonl` and `summary.json`.

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from speechxfer.data import list_files, read_text, write_whole
+from speechxfer.distributed.archive import batches_left
 from speechxfer.distributed.ledger import Attempts, Batch, Done, Input, Ledger
 from speechxfer.errors import StorageError
 
@@ -72,6 +73,32 @@ def test_what_a_worker_was_writing_when_it_ended_is_passed_over(tmp_path, monkey
     monkeypatch.undo()
     assert len([*(tmp_path / "_speechxfer/done").iterdir()]) == 2, "what was being written is left"
     assert ledger.open(MADE) == {one.path: one for one in DONE}
+
+
+def test_a_driver_that_begins_again_has_the_batches_that_workers_of_the_one_before_may_still_be_at():
+    wanted = [Input(f"{number}.wav", f"{number}.wav") for number in range(11)]
+    first = batches_left(wanted, {}, 4, 1)
+    assert [len(batch.inputs) for batch in first] == [4, 4, 3]
+    known = {one.path: Done(one.path, 1.0) for one in first[0].inputs} | {"2.wav": Done("2.wav", 0.0, "no audio")}
+    *again, failed = batches_left(wanted, known, 4, 2)
+    assert [batch.name for batch in again] == [batch.name for batch in first[1:]]
+    assert failed.inputs == (wanted[2],) and failed.name not in {batch.name for batch in first}
+    assert batches_left(wanted, known, 4, 3)[-1].name != failed.name
+
+
+def test_a_shard_that_a_driver_removes_while_it_is_committed_is_written_again(ledger, monkeypatch):
+    from speechxfer.distributed import ledger as module
+
+    original = module.write_whole
+
+    def removed_in_between(name, text):
+        original(name, text)
+        if "/shards/" in name and not list_files(f"{ledger.out}/_speechxfer/done"):
+            Ledger(ledger.out).open(MADE)
+
+    monkeypatch.setattr(module, "write_whole", removed_in_between)
+    ledger.commit(BATCH, {}, ["{}\n"], DONE)
+    assert [*ledger.shards()] == [[{}]] and ledger.find(BATCH) == DONE
 
 
 def test_a_batch_is_named_by_its_inputs_in_the_order_of_the_archive():
