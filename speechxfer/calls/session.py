@@ -112,6 +112,7 @@ class CallSession:
         partial_seconds: float = 0.3,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
+        lines = {name: Line(encoding, sampling_rate) for name in channels}  # what is wrong here is said before a model is loaded
         self._own = None if isinstance(model, Batcher) else Batcher(Recogniser(model))
         self._batcher = model if isinstance(model, Batcher) else self._own
         assert self._batcher
@@ -132,12 +133,12 @@ class CallSession:
         settled, echo = _TERM_SECONDS if hotwords else 1.0, EchoFilter(channels)
         self._channels = {
             name: _Channel(
-                Listener(Line(encoding, sampling_rate), partial(echo.hear, name)),
+                Listener(line, partial(echo.hear, name)),
                 StablePrefix(settled_seconds=settled),
                 settled,
                 CommandSpotter(commands) if commands else None,
             )
-            for name in channels
+            for name, line in lines.items()
         }
 
     def push(self, channel: str, audio: bytes, timestamp: float | None = None) -> list[Event]:

@@ -217,9 +217,9 @@ def test_wrong_use_is_refused(shared_model):
 
 def test_a_session_that_is_refused_leaves_no_model_behind():
     before = threading.active_count()
-    for _ in range(2):
-        with pytest.raises(DataError):
-            CallSession("tiny", hotwords=["Q7"])
+    for error, wrong in ((DataError, {"hotwords": ["Q7"]}), (AudioError, {"encoding": "mp3"})):
+        with pytest.raises(error):
+            CallSession("tiny", **wrong)
     assert threading.active_count() == before
 
 
