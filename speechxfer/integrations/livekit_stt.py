@@ -25,10 +25,9 @@ from livekit.agents import (
 from livekit.agents.types import TimedString
 
 from speechxfer.calls import AsyncCallSession, Batcher, CallSession, EndOfTurn, Event, Final, Partial, Redactor, Silence
-from speechxfer.integrations.pcm import mono_pcm16
+from speechxfer.integrations.agents import mono_pcm16, open_model
 from speechxfer.models import SpeechModel
 from speechxfer.transcript import Segment
-from speechxfer.transcription import Recogniser
 
 _CHANNEL = "user"
 _KINDS = stt.SpeechEventType
@@ -72,14 +71,12 @@ class LiveKitSTT(stt.STT[Never]):
         super().__init__(
             capabilities=stt.STTCapabilities(streaming=True, interim_results=True, aligned_transcript="word", manual_flush=True)
         )
-        self._batcher = model if isinstance(model, Batcher) else Batcher(Recogniser(model))
-        self._is_shared = isinstance(model, Batcher)
         self._language = language
         self._partial_seconds = partial_seconds
         self._options: dict[str, Any] = {"channels": (_CHANNEL,), "encoding": "pcm16", "hotwords": hotwords, "redact": redact}
         self._streams: WeakSet[LiveKitStream] = WeakSet()
-        self._name = Path(model).name if isinstance(model, str | Path) else self._batcher.model.family.name
-        CallSession(self._batcher, **self._options)  # says what is wrong before anybody speaks
+        self._batcher, self._name = open_model(model, self._options)
+        self._is_shared = self._batcher is model
 
     @property
     def model(self) -> str:

@@ -25,10 +25,9 @@ from pipecat.transcriptions.language import Language
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.utils.time import time_now_iso8601
 
-from speechxfer.calls import AsyncCallSession, Batcher, CallSession, EndOfTurn, Event, Final, Partial, Redactor, Silence
-from speechxfer.integrations.pcm import mono_pcm16
+from speechxfer.calls import AsyncCallSession, Batcher, EndOfTurn, Event, Final, Partial, Redactor, Silence
+from speechxfer.integrations.agents import mono_pcm16, open_model
 from speechxfer.models import SpeechModel
-from speechxfer.transcription import Recogniser
 
 _CHANNEL = "user"
 
@@ -74,12 +73,10 @@ class PipecatSTTService(STTService):
         partial_seconds: float = 0.3,
         **options: Any,
     ) -> None:
-        self._batcher = model if isinstance(model, Batcher) else Batcher(Recogniser(model))
-        self._is_shared = isinstance(model, Batcher)
         self._how: dict[str, Any] = {"channels": (_CHANNEL,), "encoding": "pcm16", "hotwords": hotwords, "redact": redact}
         self._how["partial_seconds"] = partial_seconds
-        CallSession(self._batcher, **self._how)  # says what is wrong before anybody speaks
-        name = Path(model).name if isinstance(model, str | Path) else self._batcher.model.family.name
+        self._batcher, name = open_model(model, self._how)
+        self._is_shared = self._batcher is model
         super().__init__(settings=STTSettings(model=name, language=language), **options)
         self._call: AsyncCallSession | None = None
         self._telling: asyncio.Task[None] | None = None

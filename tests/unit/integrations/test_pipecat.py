@@ -131,8 +131,11 @@ def test_an_error_of_the_model_is_told_once(model, customer, monkeypatch):
 
 
 def test_what_is_wrong_is_said_before_anybody_speaks(model, monkeypatch):
-    with pytest.raises(DataError):
-        PipecatSTTService(model, hotwords=["Q7"])
+    before = threading.active_count()
+    for one in (model, "tiny"):
+        with pytest.raises(DataError):
+            PipecatSTTService(one, hotwords=["Q7"])
+    assert threading.active_count() == before
     silence = np.zeros(1920, np.int16)
     for sent, what in (
         (frames(silence, 96_000), "sampling rate of 96000 Hz; expected 8,000 to 48,000"),
