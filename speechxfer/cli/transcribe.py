@@ -89,8 +89,6 @@ def transcribe(
     recordings = find_recordings(names) if names else []
     if _STDIN in files:
         recordings.append(Recording(Path(_STDIN), PurePath("stdin")))
-    if out:
-        refuse_same_places(recordings)
     if len(recordings) > 1 and not out and output_format not in _JOINABLE:
         raise typer.BadParameter(
             f"several recordings need --out, or one of the formats {', '.join(_JOINABLE)}", param_hint="--format"
@@ -113,6 +111,8 @@ def transcribe(
         shaping = {name: str(options[name]) for name in _SHAPING if options[name]}
         _transcribe_archive(recordings, out, make, output_format, ray, model, workers, shaping, quiet)
         return
+    if out:
+        refuse_same_places(recordings)
     if out and skip_existing:
         recordings = [recording for recording in recordings if not exists(f"{out}/{recording.transcript(output_format)}")]
     transcriber = Transcriber(model, **options)

@@ -142,15 +142,16 @@ def _kept(statistics: Statistics) -> npt.NDArray[np.float16]:
     return statistics.astype(np.float16)
 
 
-def _is_among(example: Statistics, others: Statistics) -> bool:
-    """Tell whether a clip `[layers, width]` is one of others, up to the rounding of another batch."""
-    apart = np.abs(others.astype(np.float32) - example.astype(np.float32)).max(axis=(1, 2))
-    return bool(apart.min() < _SAME * others.astype(np.float32).std())
+def _unlike(examples: Statistics, others: Statistics) -> list[int]:
+    """Give the rows of clips `[clips, layers, width]` that are none of the others, up to the rounding of another batch."""
+    known = others.astype(np.float32)
+    least = _SAME * known.std()
+    return [row for row, one in enumerate(examples) if np.abs(known - one.astype(np.float32)).max(axis=(1, 2)).min() >= least]
 
 
 def _joined(onto: Enrolment, new: dict[str, Any]) -> dict[str, Any]:
     """Put new examples behind those there are, but no clip twice: it would be tested on itself."""
-    fresh = [row for row, example in enumerate(new["examples"][0]) if not _is_among(example, onto.examples[0])]
+    fresh = _unlike(new["examples"][0], onto.examples[0])
     joined = dict(new)
     new = {name: tuple(new[name][row] for row in fresh) for name in ("labels", "ids", "speakers")} | {
         "commands": new["commands"],
