@@ -1,22 +1,27 @@
 """A real S3 server on the loopback that refuses some requests and cuts others short: everything arrives all the same."""
 
 import itertools
+import shutil
 import threading
 from http import HTTPStatus
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 pytest.importorskip("moto")
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
+import speechxfer
 from speechxfer.data import list_files, read_text, remove, stream_audio, write_whole
 from speechxfer.distributed.ledger import Batch, Input, Ledger
 from speechxfer.distributed.worker import ArchiveWorker, Job
-from speechxfer.errors import StorageError
+from speechxfer.errors import ModelError, StorageError
+from speechxfer.models import load_model
 from speechxfer.transcript import Segment, Transcript
 from speechxfer.transcription import find_recordings
 
@@ -113,6 +118,22 @@ def test_recordings_are_transcribed_from_and_to_it(server, tmp_path):
     assert {name: read_text(f"s3://calls/out/{name}.txt").strip() for name in expected} == expected
     assert worker(batch.to_row())["seconds"] == first["seconds"], "what is done is not done again"
     assert set(Ledger("s3://calls/out").open({})) == {one.path for one in batch.inputs}
+
+
+def test_a_model_is_fetched_from_it(server, tmp_path, monkeypatch):
+    import s3fs
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    local, refused, cut = load_model("tiny"), server.refused, server.cut
+    for file in (Path(speechxfer.__file__).parent / "assets/tiny").iterdir():
+        write_patiently(s3fs.S3FileSystem(), f"calls/model/{file.name}", file.read_bytes())
+    for _ in range(4):
+        fetched = load_model("s3://calls/model").model.state_dict()
+        assert all(torch.equal(fetched[name], tensor) for name, tensor in local.model.state_dict().items())
+        shutil.rmtree(tmp_path / "speechxfer")
+    assert server.refused > refused and server.cut > cut
+    with pytest.raises(ModelError, match=r"s3://calls/nowhere: not a model directory, config\.json is missing"):
+        load_model("s3://calls/nowhere")
 
 
 def write_patiently(filesystem, name, data):
