@@ -115,6 +115,8 @@ class Script:
         clock = EpochTimes()
         options = {"num_train_epochs": self.epochs, "logging_steps": 1, "learning_rate": 1e-3} | arguments
         quiet = {"report_to": [], "save_strategy": "no", "disable_tqdm": True, "log_level": "error"}
+        # Without it the Trainer takes bf16 for a matter of GPUs, also on a CPU that has it.
+        quiet["use_cpu"] = choose_device("auto").type == "cpu"
         trainer = Trainer(
             model,
             TrainingArguments(output_dir=str(self.folder / "out"), **options, **quiet),

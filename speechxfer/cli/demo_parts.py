@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Literal
 
@@ -74,28 +79,53 @@ def make_place(out: Path) -> Path:
     return out / _TWIN
 
 
-def run_part(part: Part, random_twin: Path, directory: Path, progress: DemoProgress) -> DemoResult:
-    """Score `tiny` as it is, fine-tune it and its random twin by the same recipe, and score both, listening for new words."""
+@contextmanager
+def beside() -> Iterator[Executor]:
+    """Give a process in which the random twins learn while `tiny` does, with half of the threads for each.
+
+    A model so small gains little from a second thread. On Linux the process is forked by the first thing it is given, and shares
+    what was imported, 0.4 GB; nothing may have computed before, or the threads of OpenMP would be missing in it.
+    """
+    threads = torch.get_num_threads()
+    half = max(1, threads // 2)
+    torch.set_num_threads(half)
+    context = get_context("fork" if sys.platform == "linux" else "spawn")
+    twins = ProcessPoolExecutor(1, context, torch.set_num_threads, (half,))
+    try:
+        yield twins
+    except BaseException:
+        for process in active_children():  # what it is at would go on for minutes
+            process.terminate()
+        raise
+    finally:
+        twins.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def learn(part: Part, model: str | Path, directory: Path, progress: DemoProgress | None = None) -> tuple[RowErrors, float]:
+    """Fine-tune a model; gives its errors, listening for the new words if there are any, and the seconds of training."""
     sets = [f"data.{name}={part.manifest}[split={name}]" for name in ("train", "dev", "test")]
-    recipe = ASSETS / f"{part.name}.yaml"
+    report = finetune(read_recipe(ASSETS / f"{part.name}.yaml", [*sets, f"model.path={model}"]), directory, progress)
+    rows = _listen(part, directory) if part.terms else read_answers(directory / "answers.csv")[1]
+    return rows, report["training"]["seconds"]
+
+
+def run_part(part: Part, twin: Future[tuple[RowErrors, float]], directory: Path, progress: DemoProgress) -> DemoResult:
+    """Score `tiny` as it is, fine-tune it, and score it beside its random twin, which learned by the same recipe."""
     progress.begin(part.title)
     test = parse_manifest(f"{part.manifest}[split=test]")
     before = evaluate(EMBEDDED, test).rows
-    report = finetune(read_recipe(recipe, [*sets, f"model.path={EMBEDDED}"]), directory, progress)
-    progress.begin(f"{part.title}, from random weights")
-    finetune(read_recipe(recipe, [*sets, f"model.path={random_twin}"]), directory / "from-random", progress)
-    (_, after), (_, control) = (read_answers(run / "answers.csv") for run in (directory, directory / "from-random"))
+    after, seconds = learn(part, EMBEDDED, directory, progress)
     remark = ""
     if part.terms:
-        trained, hotwords = _score(part, after), [f"{term}\t{_HOTWORD_WEIGHT}" for term in part.terms]
-        listened, after, control = (
-            evaluate(model, test, hotwords=hotwords).rows for model in (EMBEDDED, directory, directory / "from-random")
-        )
+        trained, listened = read_answers(directory / "answers.csv")[1], _listen(part, EMBEDDED)
         false = term_counts(after.references, after.answers, part.terms).false
         remark = (
             f"trained and listened for, with {false} heard where none was said; "
-            f"listened for alone {_score(part, listened):.0%}, trained alone {trained:.0%}"
+            f"listened for alone {_score(part, listened):.0%}, trained alone {_score(part, trained):.0%}"
         )
+    progress.begin(f"{part.title}, from random weights")
+    control, _ = twin.result()
     return DemoResult(
         part.title,
         part.measure,
@@ -103,7 +133,7 @@ def run_part(part: Part, random_twin: Path, directory: Path, progress: DemoProgr
         _score(part, before),
         _score(part, after),
         _score(part, control),
-        seconds=report["training"]["seconds"],
+        seconds=seconds,
         examples=_examples(test, before, after),
         remark=remark,
     )
@@ -118,6 +148,11 @@ def transcribe_call() -> tuple[Transcript, float]:
     heard = [" ".join(segment.text for segment in call.segments if segment.channel == channel) for channel in roles]
     errors = word_errors(said, heard)
     return call, sum(side.errors for side in errors) / sum(side.reference_length for side in errors)
+
+
+def _listen(part: Part, model: str | Path) -> RowErrors:
+    hotwords = [f"{term}\t{_HOTWORD_WEIGHT}" for term in part.terms]
+    return evaluate(model, f"{part.manifest}[split=test]", hotwords=hotwords).rows
 
 
 def _score(part: Part, rows: RowErrors) -> float:

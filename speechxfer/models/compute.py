@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from speechxfer.errors import ModelError
+
+# oneDNN and PyTorch each keep a thousand compiled kernels, one for every shape they met. Batches of speech seldom have the same
+# shape twice, so memory grew by hundreds of megabytes and nothing got faster for it (RESULTS.md, "Kernels kept"). Both read this
+# once, before the first forward; whoever has set it keeps what they set.
+for _capacity in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_capacity, "64")
 
 
 def choose_device(name: str) -> torch.device:
