@@ -1,12 +1,15 @@
 """Score the pretrained `tiny` on speech it never met, and put it into the package with its card.
 
-python scripts/export_tiny.py --run runs/tiny runs/tiny2 --seed 0 10 --shared ../shared --out speechxfer/assets/tiny
+    python scripts/export_tiny.py --run runs/tiny3 --seed 30 --shared ../shared --out speechxfer/assets/tiny
+
+What it learned from before stands in `pretraining.json` beside it, to which the run is added.
 """
 
 import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from tiny_corpus import ACCENTS, HELD_OUT_ACCENTS, HELD_OUT_VARIANTS, VARIANTS
@@ -34,7 +37,7 @@ what becomes of that.
 Greedy CTC, normaliser `basic`; 95 % bootstrap intervals over voices or speakers.
 
 - *Pretraining:* {hours:.0f} hours of speech that eSpeak NG 1.52 spoke in {accents} English accents by {voices} voices, at many
-  rates and pitches, in synthetic rooms, over a telephone's band, with synthetic noise and, in the second run, silence around;
+  rates and pitches, in synthetic rooms, over a telephone's band, with synthetic noise and, since the second run, silence around;
   {epochs} epochs, {steps} steps, in runs with the seeds {seeds}.
   Dev CER after each epoch: {curve}. `scripts/pretrain_tiny.py` makes it all.
 - *Texts:* those usage examples and definitions of WordNet 3.0 (Princeton University, WordNet licence) that are made of its 7,000
@@ -50,12 +53,12 @@ Greedy CTC, normaliser `basic`; 95 % bootstrap intervals over voices or speakers
 def main() -> None:
     """Score, halve, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, nargs="+", help="the pretraining's, in order; the last is scored")
-    parser.add_argument("--seed", type=int, required=True, nargs="+", help="of each run")
+    parser.add_argument("--run", type=Path, required=True, help="of the pretraining")
+    parser.add_argument("--seed", type=int, required=True, help="of the run")
     parser.add_argument("--shared", type=Path, default=os.environ.get("SPEECHXFER_SHARED", "../shared"))
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    run, shared = arguments.run[-1], arguments.shared
+    run, shared = arguments.run, arguments.shared
     speech_model = load_model(run / "run")
     sets = {
         "synthetic, unknown voices of known accents": run / "test/manifest.csv",
@@ -66,27 +69,41 @@ def main() -> None:
     }
     rows = [row(name, speech_model, manifest) for name, manifest in sets.items()]
     print("\n".join(rows))
-    reports = [json.loads((one / "run/report.json").read_text(encoding="utf-8")) for one in arguments.run]
-    logs = [(one / "run/log.jsonl").read_text(encoding="utf-8").splitlines() for one in arguments.run]
-    epochs = [event for log in logs for event in map(json.loads, log) if event["event"] == "epoch"]
-    seconds = sum(sum(map(float, read_manifest(one / "train/manifest.csv").columns["duration"])) for one in arguments.run)
+    history = add_run(arguments.out / "pretraining.json", run, arguments.seed)
     card = CARD.format(
         rows="\n".join(rows),
         parameters=sum(parameter.numel() for parameter in speech_model.model.parameters()) / 1e6,
-        hours=seconds / 3600,
-        epochs=len(epochs),
-        steps=sum(stage["steps"] for report in reports for stage in report["training"]["stages"]),
-        seeds=" and ".join(str(one) for one in arguments.seed),
+        hours=history["hours"],
+        epochs=len(history["dev_cer"]),
+        steps=history["steps"],
+        seeds=", ".join(map(str, history["seeds"])),
         accents=len(ACCENTS),
         voices=len(VARIANTS),
         held_out_accents=" and ".join(HELD_OUT_ACCENTS),
         held_out_voices=len(HELD_OUT_VARIANTS),
         frame_ms=1000 * speech_model.family.samples_per_frame / speech_model.family.sampling_rate,
-        curve=", ".join(f"{event['dev_cer']:.3f}" for event in epochs),
+        curve=", ".join(f"{cer:.3f}" for cer in history["dev_cer"]),
     )
     speech_model.model.to(torch.float16)
     speech_model.save(arguments.out)
     (arguments.out / "README.md").write_text(card, encoding="utf-8")
+    (arguments.out / "pretraining.json").write_text(json.dumps(history) + "\n", encoding="utf-8")
+
+
+def add_run(history: Path, run: Path, seed: int) -> dict[str, Any]:
+    """Add a run to what was learned from before, if anything was."""
+    known: dict[str, Any] = {"seeds": [], "hours": 0.0, "steps": 0, "dev_cer": []}
+    if history.is_file():
+        known = json.loads(history.read_text(encoding="utf-8"))
+    report = json.loads((run / "run/report.json").read_text(encoding="utf-8"))
+    events = map(json.loads, (run / "run/log.jsonl").read_text(encoding="utf-8").splitlines())
+    seconds = sum(map(float, read_manifest(run / "train/manifest.csv").columns["duration"]))
+    return {
+        "seeds": [*known["seeds"], seed],
+        "hours": round(known["hours"] + seconds / 3600, 1),
+        "steps": known["steps"] + sum(stage["steps"] for stage in report["training"]["stages"]),
+        "dev_cer": [*known["dev_cer"], *(round(event["dev_cer"], 3) for event in events if event["event"] == "epoch")],
+    }
 
 
 def row(name: str, speech_model: SpeechModel, manifest: Path | str) -> str:

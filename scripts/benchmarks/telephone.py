@@ -60,7 +60,9 @@ def main() -> int:
     with_it = f"with-{arguments.probability:g}"
     arms = {"without": [], with_it: [f"augment.telephone.probability={arguments.probability}"]}
     for arm, own in arms.items():
-        finetune(read_recipe(arguments.recipe, [*given, *own, *arguments.overrides]), arguments.out / arm, resume=True)
+        if not (arguments.out / arm / "report.json").is_file():
+            recipe = read_recipe(arguments.recipe, [*given, *own, *arguments.overrides])
+            finetune(recipe, arguments.out / arm, resume=True)
     figures: dict[str, float] = {}
     verdicts = {}
     for name, manifest in {"g711": str(sets["test"]), "recorded": f"{recorded}[split=test]"}.items():
