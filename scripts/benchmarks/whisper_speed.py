@@ -8,12 +8,14 @@ first is what counts, for the store pays from there on. A ceiling says what no c
 epoch of what trains alone.
 
 Reading clips of 2 to 5 s with a model that was tuned on the audio there is (`--tuned`, or the one from the first part): time of
-the encoder for one clip in either context, WER in either, and the whole transcription against the pipeline of transformers.
+the encoder for one clip in either context, WER in either, and the whole transcription against the pipeline of transformers; then
+by CTranslate2, in fp32 and int8, ours against faster-whisper, where that is installed: greedily, the same weights and threads.
 The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 
 import argparse
 import csv
+import importlib.util
 import json
 import os
 import resource
@@ -22,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +43,10 @@ from transformers import (
 
 from speechxfer import evaluate, finetune, load_model, read_manifest, read_recipe
 from speechxfer.data import Manifest, load_audio, normalise, plan_batches
-from speechxfer.evaluation import as_items
+from speechxfer.evaluation import as_items, word_errors
 from speechxfer.features import FeatureSource
-from speechxfer.models import Features, SpeechModel, SplitModel, collate, for_inference, set_trainable
+from speechxfer.models import Features, SpeechModel, SplitModel, collate, export_ctranslate2, for_inference, set_trainable
+from speechxfer.models.ct2_runtime import CT2_FOLDER, QUANTISATION
 from speechxfer.training.loss import seq2seq_losses, teacher_forcing
 
 RATE = 16_000
@@ -97,7 +101,8 @@ def main() -> None:
         manifest = subset(arguments.shared / "data/speechocean762/manifest.csv", count, folder)
         figures = compare_fine_tuning(stock, manifest, folder)
         tuned = load_model(arguments.tuned or folder / "ours")
-        figures |= compare_reading(stock, tuned, read_manifest(f"{manifest}[split=test]"))
+        test = read_manifest(f"{manifest}[split=test]")
+        figures |= compare_reading(stock, tuned, test) | compare_engines(tuned, test, folder)
     figures["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     bars = judge(figures)
     print(json.dumps({"benchmark": "whisper_speed", "figures": figures, "bars": bars}))
@@ -113,6 +118,7 @@ def judge(figures: dict[str, Any]) -> dict[str, list[Any]]:
         "adaptive_encoder_ratio": 5.0,
         "pipeline_ratio": 1.0,
     }
+    at_least |= dict.fromkeys((name for name in figures if name.startswith("faster_whisper_ratio")), 1.0)
     at_most = {"finetune_wer_difference": 0.0, "adaptive_wer_difference": 0.005}
     bars = {name: [figures[name], bar, figures[name] >= bar] for name, bar in at_least.items()}
     return bars | {name: [figures[name], bar, figures[name] <= bar] for name, bar in at_most.items()}
@@ -261,6 +267,46 @@ def compare_reading(stock: Path, tuned: SpeechModel, test: Manifest) -> dict[str
         "adaptive_wer_difference": round(wers["adaptive"] - wers["stock"], 4),
         "pipeline_ratio": round(theirs / ours["adaptive"], 2),
     }
+
+
+def compare_engines(tuned: SpeechModel, test: Manifest, folder: Path) -> dict[str, Any]:
+    """Time whole transcriptions by CTranslate2, through ours and through faster-whisper, and count errors."""
+    if importlib.util.find_spec("faster_whisper") is None:
+        print("faster-whisper is not installed", flush=True)
+        return {}
+    from faster_whisper import WhisperModel
+
+    samples = [load_audio(utterance, RATE) for utterance in test]
+    references = [normalise(text, "english") for text in test.columns["text"]]
+    figures: dict[str, Any] = {}
+    for precision, compute_type in QUANTISATION.items():
+        directory = folder / f"ct2-{precision}"
+        directory.mkdir()
+        export_ctranslate2(tuned, directory, precision)
+        ours = load_model(directory)
+        theirs = WhisperModel(
+            str(directory / CT2_FOLDER), device="cpu", compute_type=compute_type, cpu_threads=torch.get_num_threads()
+        )
+        our_seconds = seconds_of(partial(evaluate, ours, test))
+        our_wer = evaluate(ours, test).rows.rate
+        begin = time.perf_counter()
+        texts = [hear(theirs, clip) for clip in samples]
+        their_seconds = time.perf_counter() - begin
+        counts = word_errors(references, [normalise(text, "english") for text in texts])
+        their_wer = sum(one.errors for one in counts) / sum(one.reference_length for one in counts)
+        print(
+            f"CTranslate2 in {precision}: ours {our_seconds:.1f} s, WER {our_wer:.3f}; faster-whisper {their_seconds:.1f} s, "
+            f"WER {their_wer:.3f}",
+            flush=True,
+        )
+        figures[f"faster_whisper_ratio_{precision}"] = round(their_seconds / our_seconds, 2)
+    return figures
+
+
+def hear(model: Any, clip: Any) -> str:
+    """Transcribe a clip with faster-whisper."""
+    segments, _ = model.transcribe(clip, language="en", beam_size=1, without_timestamps=True)
+    return " ".join(segment.text for segment in segments)
 
 
 def time_encoder(speech_model: SpeechModel, samples: Sequence[Any]) -> float:

@@ -56,7 +56,9 @@ def test_its_texts_are_the_models(exported):
 @pytest.mark.parametrize("gain", [1.0, 2e-3], ids=["as it is", "very quiet"])
 def test_loudness_does_not_matter(exported, tiny, turns, gain):
     clips = [clip * np.float32(gain) for clip in turns]
-    assert sherpa_texts(exported[0], clips) == texts(tiny, clips)
+    found, expected = sherpa_texts(exported[0], clips), texts(tiny, clips)
+    # Two spaces with a blank between them are two for sherpa-onnx, and one for us.
+    assert [text.split() for text in found] == [text.split() for text in expected]
 
 
 def test_company_does_not_matter(exported, turns):

@@ -177,6 +177,8 @@ def compare(make, tmp_path, tolerance=1e-4, **options):
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("plain", "kept")]
     assert weights[0].keys() == weights[1].keys()
     for name, values in weights[0].items():
+        if name.endswith("k_proj.bias"):
+            continue  # a softmax takes no notice of it, so its gradient is rounding alone, which AdamW makes steps of
         torch.testing.assert_close(weights[1][name], values, atol=2e-3, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
 
 
