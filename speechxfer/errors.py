@@ -110,6 +110,10 @@ class DataError(SpeechxferError):
         self.problems = list(problems)
         super().__init__(self._message())
 
+    def __reduce__(self) -> tuple[type[DataError], tuple[list[Problem]]]:
+        """Reach another process with its problems; an exception would be made anew from its message."""
+        return type(self), (self.problems,)
+
     def _message(self) -> str:
         lines = [str(problem) for problem in self.problems[: self.SHOWN]]
         if len(self.problems) > self.SHOWN:

@@ -1,5 +1,7 @@
 """Errors say where, what and how many."""
 
+import pickle
+
 import pytest
 
 from speechxfer import errors
@@ -32,3 +34,9 @@ def test_exit_codes():
         "RunStoppedError": 130,
     }
     assert {"RecipeError", "ModelError", "AudioError", "DataError", "RunDirectoryError"} <= set(kinds)
+
+
+def test_problems_found_by_another_process_are_the_same():
+    found = DataError([Problem("m.csv", 3, "bad"), Problem("n.csv", None, "worse", row=1)])
+    told = pickle.loads(pickle.dumps(found))
+    assert (str(told), told.problems) == (str(found), found.problems)
