@@ -30,7 +30,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCT
 import speechxfer
 from speechxfer import Transcriber, read_manifest
 from speechxfer.data import normalise
-from speechxfer.evaluation import word_errors
+from speechxfer.evaluation import total, word_errors
 from speechxfer.models import choose_precision
 
 TINY = Path(speechxfer.__file__).parent / "assets" / "tiny"
@@ -192,8 +192,7 @@ def in_turns(
 
 def rate(references: Sequence[str], answers: Sequence[str]) -> float:
     """Give the word error rate."""
-    errors = word_errors(references, [normalise(answer, "basic") for answer in answers])
-    return round(sum(row.errors for row in errors) / sum(row.reference_length for row in errors), 4)
+    return round(total(word_errors(references, [normalise(answer, "basic") for answer in answers])).rate or 0.0, 4)
 
 
 def duration(file: Path) -> float:

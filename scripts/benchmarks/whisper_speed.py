@@ -43,7 +43,7 @@ from transformers import (
 
 from speechxfer import evaluate, finetune, load_model, read_manifest, read_recipe
 from speechxfer.data import Manifest, load_audio, normalise, plan_batches
-from speechxfer.evaluation import as_items, word_errors
+from speechxfer.evaluation import as_items, total, word_errors
 from speechxfer.features import FeatureSource
 from speechxfer.models import Features, SpeechModel, SplitModel, collate, export_ctranslate2, for_inference, set_trainable
 from speechxfer.models.ct2_runtime import CT2_FOLDER, QUANTISATION
@@ -292,8 +292,7 @@ def compare_engines(tuned: SpeechModel, test: Manifest, folder: Path) -> dict[st
         begin = time.perf_counter()
         texts = [hear(theirs, clip) for clip in samples]
         their_seconds = time.perf_counter() - begin
-        counts = word_errors(references, [normalise(text, "english") for text in texts])
-        their_wer = sum(one.errors for one in counts) / sum(one.reference_length for one in counts)
+        their_wer = total(word_errors(references, [normalise(text, "english") for text in texts])).rate
         print(
             f"CTranslate2 in {precision}: ours {our_seconds:.1f} s, WER {our_wer:.3f}; faster-whisper {their_seconds:.1f} s, "
             f"WER {their_wer:.3f}",

@@ -18,7 +18,7 @@ from speechxfer.adaptation.pseudo_labels import PseudoLabel, pseudo_label
 from speechxfer.data import Manifest, is_remote, normalise, normaliser_of, read_manifest, refuse, sift_sets
 from speechxfer.decoding import Decoder, make_decoder
 from speechxfer.errors import AudioError, DataError, ModelError, Problem, RecipeError, RunDirectoryError
-from speechxfer.evaluation import SetScores, evaluate, word_errors
+from speechxfer.evaluation import SetScores, evaluate, total, word_errors
 from speechxfer.models import SpeechModel, load_model
 from speechxfer.recipe import Recipe
 from speechxfer.report import write_json
@@ -357,6 +357,4 @@ def _seconds(manifest: Manifest) -> float:
 def _wer(kept: Manifest, normaliser: str) -> float | None:
     if "own_text" not in kept.columns:
         return None
-    errors = word_errors([normalise(text, normaliser) for text in kept.columns["own_text"]], kept.columns["text"])
-    words = sum(one.reference_length for one in errors)
-    return sum(one.errors for one in errors) / words if words else None
+    return total(word_errors([normalise(text, normaliser) for text in kept.columns["own_text"]], kept.columns["text"])).rate

@@ -19,7 +19,7 @@ from speechxfer import Transcriber, evaluate, finetune, read_manifest, read_reci
 from speechxfer.cli.progress import DemoProgress
 from speechxfer.data import Manifest, parse_manifest
 from speechxfer.errors import RunDirectoryError
-from speechxfer.evaluation import RowErrors, term_counts, word_errors
+from speechxfer.evaluation import RowErrors, term_counts, total, word_errors
 from speechxfer.models import EMBEDDED, load_model
 from speechxfer.report import DemoExample, DemoResult, read_answers
 from speechxfer.transcript import Transcript
@@ -146,8 +146,7 @@ def transcribe_call() -> tuple[Transcript, float]:
     call = Transcriber(EMBEDDED, channels="split", roles=[*roles.values()]).transcribe(ASSETS / "call.flac")
     said = [" ".join(turn.text or "" for turn in turns if turn.channel == channel) for channel in roles]
     heard = [" ".join(segment.text for segment in call.segments if segment.channel == channel) for channel in roles]
-    errors = word_errors(said, heard)
-    return call, sum(side.errors for side in errors) / sum(side.reference_length for side in errors)
+    return call, total(word_errors(said, heard)).rate or 0.0
 
 
 def _listen(part: Part, model: str | Path) -> RowErrors:
