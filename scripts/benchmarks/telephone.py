@@ -60,9 +60,11 @@ def main() -> int:
     with_it = f"with-{arguments.probability:g}"
     arms = {"without": [], with_it: [f"augment.telephone.probability={arguments.probability}"]}
     for arm, own in arms.items():
-        if not (arguments.out / arm / "report.json").is_file():
-            recipe = read_recipe(arguments.recipe, [*given, *own, *arguments.overrides])
-            finetune(recipe, arguments.out / arm, resume=True)
+        recipe, run = read_recipe(arguments.recipe, [*given, *own, *arguments.overrides]), arguments.out / arm
+        if not (run / "report.json").is_file():
+            finetune(recipe, run, resume=True)
+        elif (run / "recipe.yaml").read_text(encoding="utf-8") != recipe.to_yaml():
+            sys.exit(f"{run} holds an arm of another recipe; give another --out")
     figures: dict[str, float] = {}
     verdicts = {}
     for name, manifest in {"g711": str(sets["test"]), "recorded": f"{recorded}[split=test]"}.items():
