@@ -364,8 +364,10 @@ def noise(tmp_path):
     return tmp_path / "noise.csv"
 
 
-def test_where_nobody_speaks_nothing_is_to_be_written(small_whisper, tones, noise, tmp_path):
-    given = recipe(small_whisper, tones, task="ctc", data__silence=str(noise), training__epochs=1, augment__views=2)
+def test_where_nobody_speaks_nothing_is_to_be_written(small_whisper, tones, noise, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    near = noise.relative_to(tmp_path.parent)  # as a user names it
+    given = recipe(small_whisper, tones, task="ctc", data__silence=str(near), training__epochs=1, augment__views=2)
     first, second = prepare(given), prepare(given)
     silent, train = first.sets["silence"], first.sets["train"]
     assert silent.columns == second.sets["silence"].columns
