@@ -22,7 +22,8 @@ from speechxfer.transcription.reading import Ending, read_stretches
 from speechxfer.transcription.recogniser import Answer, Answering, Recogniser, SegmentMaker
 from speechxfer.transcription.segments import Stretch
 
-_LOAD_SECONDS = 240.0  # of speech that is read before it is sorted by length and decoded
+_LOAD_SECONDS = 240.0  # of speech at most that is read before it is sorted by length and decoded
+_FIRST_LOAD_SECONDS = 15.0  # nothing is decoded before the first is read; each may be twice as long as the one before
 _STREAMED_LOAD_SECONDS = 20.0  # the same where somebody waits for the first segments
 Made = TypeVar("Made")
 _Event = tuple[AudioSource, Stretch | Ending]
@@ -222,14 +223,16 @@ class Transcriber:
         self,
         recordings: Iterable[AudioSource],
         progress: Callable[[float], None] | None = None,
-        load_seconds: float | None = None,
+        load_seconds: float = _LOAD_SECONDS,
     ) -> Iterator[tuple[AudioSource, Stretch | Ending, Answer]]:
         """Give what is found in the recordings, in order, and with each stretch what the model says of it."""
         events, nothing = self._events(recordings), torch.zeros(0)
+        seconds = _FIRST_LOAD_SECONDS
         with ThreadPoolExecutor(1) as pool:
-            load = pool.submit(_take, events, load_seconds or _LOAD_SECONDS)
+            load = pool.submit(_take, events, seconds)
             while under_way := load.result():
-                load = pool.submit(_take, events, load_seconds or _LOAD_SECONDS)
+                seconds = min(2 * seconds, load_seconds)
+                load = pool.submit(_take, events, seconds)
                 stretches = [event for _, event in under_way if isinstance(event, Stretch)]
                 answers = iter(self._recogniser.answers(stretches, self._maker.writing))
                 for recording, event in under_way:
