@@ -9,7 +9,8 @@ epoch of what trains alone.
 
 Reading clips of 2 to 5 s with a model that was tuned on the audio there is (`--tuned`, or the one from the first part): time of
 the encoder for one clip in either context, WER in either, and the whole transcription against the pipeline of transformers; then
-by CTranslate2, in fp32 and int8, ours against faster-whisper, where that is installed: greedily, the same weights and threads.
+by CTranslate2, in fp32 and int8, ours against faster-whisper, and by PyTorch against openai-whisper, where those are installed:
+greedily, the same weights and threads.
 The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 
@@ -18,6 +19,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -52,6 +54,24 @@ RATE = 16_000
 BATCH_SIZE = 8  # the Trainer's default
 LATER_EPOCHS = 2
 EPOCHS = 5  # of the total
+ORIGINAL_NAMES = (
+    (r"^model\.", ""),
+    (r"embed_tokens\.", "token_embedding."),
+    (r"embed_positions\.weight", "positional_embedding"),
+    (r"encoder\.layer_norm", "encoder.ln_post"),
+    (r"decoder\.layer_norm", "decoder.ln"),
+    (r"layers\.", "blocks."),
+    (r"self_attn(_layer_norm)?", lambda match: "attn_ln" if match[1] else "attn"),
+    (r"encoder_attn(_layer_norm)?", lambda match: "cross_attn_ln" if match[1] else "cross_attn"),
+    (r"q_proj", "query"),
+    (r"k_proj", "key"),
+    (r"v_proj", "value"),
+    (r"out_proj", "out"),
+    (r"final_layer_norm", "mlp_ln"),
+    (r"fc1", "mlp.0"),
+    (r"fc2", "mlp.2"),
+)
+"""What openai-whisper calls what Hugging Face's Whisper calls otherwise."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +121,7 @@ def main() -> None:
         figures = compare_fine_tuning(stock, manifest, folder)
         tuned = load_model(arguments.tuned or folder / "ours")
         test = read_manifest(f"{manifest}[split=test]")
-        figures |= compare_reading(stock, tuned, test) | compare_engines(tuned, test, folder)
+        figures |= compare_reading(stock, tuned, test) | compare_engines(tuned, test, folder) | compare_original(tuned, test)
     figures["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     bars = judge(figures)
     print(json.dumps({"benchmark": "whisper_speed", "figures": figures, "bars": bars}))
@@ -117,7 +137,7 @@ def judge(figures: dict[str, Any]) -> dict[str, list[Any]]:
         "adaptive_encoder_ratio": 5.0,
         "pipeline_ratio": 1.0,
     }
-    at_least |= dict.fromkeys((name for name in figures if name.startswith("faster_whisper_ratio")), 1.0)
+    at_least |= dict.fromkeys((name for name in figures if name.startswith(("faster_whisper", "openai_whisper"))), 1.0)
     at_most = {"finetune_wer_difference": 0.0, "adaptive_wer_difference": 0.005}
     bars = {name: [figures[name], bar, figures[name] >= bar] for name, bar in at_least.items()}
     return bars | {name: [figures[name], bar, figures[name] <= bar] for name, bar in at_most.items()}
@@ -299,6 +319,45 @@ def compare_engines(tuned: SpeechModel, test: Manifest, folder: Path) -> dict[st
         )
         figures[f"faster_whisper_ratio_{precision}"] = round(their_seconds / our_seconds, 2)
     return figures
+
+
+def compare_original(tuned: SpeechModel, test: Manifest) -> dict[str, Any]:
+    """Time whole transcriptions by PyTorch, through ours and through openai-whisper, and count errors."""
+    if importlib.util.find_spec("whisper") is None:
+        print("openai-whisper is not installed", flush=True)
+        return {}
+    original = in_original_form(tuned)
+    samples = [load_audio(utterance, RATE) for utterance in test]
+    begin = time.perf_counter()
+    our_wer = evaluate(tuned, test, precision="fp32").rows.rate
+    our_seconds, begin = time.perf_counter() - begin, time.perf_counter()
+    texts = [original.transcribe(clip, language="en", fp16=False, without_timestamps=True)["text"] for clip in samples]
+    their_seconds = time.perf_counter() - begin
+    references = [normalise(text, "english") for text in test.columns["text"]]
+    their_wer = total(word_errors(references, [normalise(text, "english") for text in texts])).rate
+    print(
+        f"PyTorch: ours {our_seconds:.1f} s, WER {our_wer:.3f}; openai-whisper {their_seconds:.1f} s, WER {their_wer:.3f}", flush=True
+    )
+    return {"openai_whisper_ratio": round(their_seconds / our_seconds, 2)}
+
+
+def in_original_form(speech_model: SpeechModel) -> Any:
+    """Give the weights to openai-whisper, under the names that it has for them."""
+    from whisper.model import ModelDimensions, Whisper
+
+    config: Any = speech_model.model.config
+    sizes = (config.d_model, config.encoder_attention_heads, config.encoder_layers)
+    dimensions = ModelDimensions(
+        config.num_mel_bins, config.max_source_positions, *sizes, config.vocab_size, config.max_target_positions, *sizes
+    )
+    original = Whisper(dimensions)
+    renamed = {}
+    for name, tensor in speech_model.model.state_dict().items():
+        for pattern, theirs in ORIGINAL_NAMES:
+            name = re.sub(pattern, theirs, name)
+        renamed[name] = tensor
+    original.load_state_dict({name: renamed[name] for name in original.state_dict()})
+    return original.eval()
 
 
 def hear(model: Any, clip: Any) -> str:
