@@ -335,9 +335,7 @@ def compare_original(tuned: SpeechModel, test: Manifest) -> dict[str, Any]:
     their_seconds = time.perf_counter() - begin
     references = [normalise(text, "english") for text in test.columns["text"]]
     their_wer = total(word_errors(references, [normalise(text, "english") for text in texts])).rate
-    print(
-        f"PyTorch: ours {our_seconds:.1f} s, WER {our_wer:.3f}; openai-whisper {their_seconds:.1f} s, WER {their_wer:.3f}", flush=True
-    )
+    print(f"PyTorch: ours {our_seconds:.1f} s, WER {our_wer:.3f}; openai-whisper {their_seconds:.1f} s, WER {their_wer:.3f}")
     return {"openai_whisper_ratio": round(their_seconds / our_seconds, 2)}
 
 
