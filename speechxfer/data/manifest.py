@@ -151,13 +151,13 @@ def write_manifest(manifest: Manifest, path: Path, kind: str) -> None:
     DataError
         If the kind is unknown, its form has no place for what a row holds, or `path` is a folder that holds anything else.
     """
-    columns = {**manifest.columns, "audio": [from_anywhere(utterance.audio) for utterance in manifest]}
+    columns = {**manifest.columns, "audio": [from_anywhere(str(utterance.audio)) for utterance in manifest]}
     write_rows([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], path, kind)
 
 
-def from_anywhere(audio: str | Path) -> str:
+def from_anywhere(audio: str) -> str:
     """Give a recording's name as it is from whatever folder."""
-    return str(audio) if is_remote(str(audio)) else str(Path(audio).absolute())
+    return audio if is_remote(audio) else str(Path(audio).absolute())
 
 
 def parse_manifest(spec: str | Path) -> Manifest:
