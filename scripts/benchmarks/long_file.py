@@ -2,14 +2,15 @@
 
     python scripts/benchmarks/long_file.py --model runs/whisper/model --shared ../shared [--quick]
 
-Clips of speechocean762's test set, one after the other with pauses of half a second to two, make the recording, so that it is known
-where each begins. A word's drift is the difference between its time in the recording, from its clip's beginning, and its time in
+Clips of speechocean762's test set with pauses of half a second to two between them make the recording, so that it is known where
+each begins. A word's drift is the difference between its time in the recording, from its clip's beginning, and its time in
 the clip alone, for words that both transcripts have.
 The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 
 import argparse
 import difflib
+import itertools
 import json
 import os
 import sys
@@ -54,7 +55,7 @@ def main() -> None:
     segments = transcript.segments
     words = [word for segment in segments for word in segment.words]
     in_order = all(one.start <= one.end for one in words) and all(
-        one.start <= other.start for things in (words, segments) for one, other in zip(things, things[1:], strict=False)
+        one.start <= other.start for things in (words, segments) for one, other in itertools.pairwise(things)
     )
     spoken = [clip for clip in clips if clip.words]
     covered = [clip for clip in spoken if any(one.start < clip.end and clip.start < one.end for one in segments)]
