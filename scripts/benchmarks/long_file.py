@@ -10,7 +10,6 @@ The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 
 import argparse
 import difflib
-import itertools
 import json
 import os
 import sys
@@ -54,9 +53,8 @@ def main() -> None:
         transcript = transcriber.transcribe(recording)
     segments = transcript.segments
     words = [word for segment in segments for word in segment.words]
-    in_order = all(one.start <= one.end for one in words) and all(
-        one.start <= other.start for things in (words, segments) for one, other in itertools.pairwise(things)
-    )
+    starts = ([word.start for word in words], [segment.start for segment in segments])
+    in_order = all(word.start <= word.end for word in words) and all(times == sorted(times) for times in starts)
     spoken = [clip for clip in clips if clip.words]
     covered = [clip for clip in spoken if any(one.start < clip.end and clip.start < one.end for one in segments)]
     drifts = np.abs([drift for clip in spoken for drift in drifts_of(clip, words)])
