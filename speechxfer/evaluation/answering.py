@@ -10,7 +10,7 @@ from typing import Any
 from speechxfer.data import Manifest
 from speechxfer.decoding import Decoder, calibrate_segment, classify, make_decoder, recognise, write, writing_options
 from speechxfer.features import FeatureSource, FeatureStore, Item
-from speechxfer.models import InferenceModel, SpeechModel, for_inference, load_model, suitable_batch_seconds
+from speechxfer.models import Features, InferenceModel, SpeechModel, Tokens, for_inference, load_model, suitable_batch_seconds
 from speechxfer.transcript import Segment
 
 
@@ -146,7 +146,7 @@ def answer(
     if not speech_model.writes:
         return [Answer(speech_model.labels[best]) for best in classify(split, features, precision).argmax(dim=-1).tolist()]
     if speech_model.tokens:
-        written = write(split, features, speech_model.tokens, precision, **(writing or {}))
+        written = _write(split, features, items, speech_model.tokens, precision, writing or {})
         segments = [calibrate_segment(segment, speech_model.calibration) for segment in written]
         return [Answer(segment.text, segment) for segment in segments]
     assert speech_model.vocabulary is not None
@@ -156,3 +156,22 @@ def answer(
         segment = calibrate_segment(item.segment, speech_model.calibration)
         answers.append(Answer(segment.text, segment, own.input_length, item.blank_share))
     return answers
+
+
+def _write(
+    split: InferenceModel,
+    features: Sequence[Features],
+    items: Sequence[Item],
+    tokens: Tokens,
+    precision: str,
+    writing: Mapping[str, Any],
+) -> list[Segment]:
+    """Let a decoder write each item in its own language, unless all are to be written in one."""
+    rows_in: dict[str | None, list[int]] = {}
+    for row, item in enumerate(items):
+        rows_in.setdefault(writing.get("language") or tokens.language_of(item.utterance), []).append(row)
+    found: dict[int, Segment] = {}
+    for language, rows in rows_in.items():
+        chosen = [features[row] for row in rows]
+        found |= zip(rows, write(split, chosen, tokens, precision, **{**writing, "language": language}), strict=True)
+    return [found[row] for row in range(len(items))]

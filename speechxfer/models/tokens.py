@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tokenizers import Tokenizer
 from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
 
+from speechxfer.data import Utterance
 from speechxfer.errors import ModelError
 
 _PREVIOUS = "<|startofprev|>"
@@ -111,6 +112,27 @@ class Tokens:
             known = ", ".join(sorted(self.languages)) if self.is_multilingual else "en"
             raise ModelError(f"language {language!r}: this model knows {known}")
         return replace(self, language=language)
+
+    def language_of(self, utterance: Utterance) -> str | None:
+        """Give the language in which an utterance is to be written.
+
+        Parameters
+        ----------
+        utterance
+            From a manifest, whose column `language` may name it, such as `de` or `de-AT`.
+
+        Returns
+        -------
+        str or None
+            None is the model's own: nothing is named, or there is no other.
+
+        Raises
+        ------
+        ModelError
+            If the model knows many languages and not this one.
+        """
+        named = utterance.fields.get("language", "").partition("-")[0].lower()
+        return self.speaking(named).language if named and self.is_multilingual else None
 
     @property
     def start(self) -> int:

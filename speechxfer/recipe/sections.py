@@ -89,7 +89,7 @@ class WhisperSection(Section):
     context
         `adaptive`: the encoder works on the audio there is; `stock`: on 30 s, whatever there is (task seq2seq only).
     language
-        ISO code of what is spoken, for a multilingual model with its decoder.
+        ISO code of what is spoken, for a multilingual model with its decoder; rows with a `language` of their own have that.
     timed_share
         Of the training utterances, whose text is learned with the times of its beginning and end, so that the decoder does not
         forget times.

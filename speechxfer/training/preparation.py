@@ -251,6 +251,10 @@ def _misfits(recipe: Recipe, manifest: Manifest, speech_model: SpeechModel) -> I
             if not fits(frames, numbers):
                 yield manifest.problem(row, f"{len(numbers)} symbols of text do not fit into {frames} frames of audio")
         if tokens := speech_model.tokens:
+            try:
+                tokens.language_of(item.utterance)
+            except ModelError as error:
+                yield manifest.problem(row, str(error))
             target = tokens.target(normalise(item.utterance.text or "", speech_model.normaliser), item.seconds)
             length = len(target.prompt) + len(target.answer)
             if length > tokens.max_length:

@@ -264,9 +264,10 @@ def _targets(
     tokens = speech_model.tokens
     assert tokens
     is_timed = np.random.default_rng(recipe.training.seed).random(len(texts)) < recipe.whisper.timed_share
+    spoken = [tokens.speaking(tokens.language_of(utterance)) for utterance in manifest]
     return [
-        [tokens.target(text, item.seconds if timed else None) for item in own]
-        for text, own, timed in zip(texts, views, is_timed, strict=True)
+        [in_language.target(text, item.seconds if timed else None) for item in own]
+        for in_language, text, own, timed in zip(spoken, texts, views, is_timed, strict=True)
     ]
 
 

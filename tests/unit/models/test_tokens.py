@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from speechxfer.data import Utterance
 from speechxfer.errors import ModelError
 from speechxfer.models import load_model
 
@@ -55,6 +56,19 @@ def test_it_speaks_only_what_the_model_knows(polyglot, tokens):
         polyglot.speaking("xx")
     with pytest.raises(ModelError, match="'ro': this model knows en"):
         tokens.speaking("ro")
+
+
+@pytest.mark.parametrize(("named", "language"), [("de", "de"), ("de-AT", "de"), ("RO", "ro"), ("", None)])
+def test_a_manifest_names_the_language_of_a_row(polyglot, tokens, named, language):
+    utterance = Utterance("a", "a.wav", fields={"language": named})
+    assert polyglot.language_of(utterance) == language
+    assert tokens.language_of(utterance) is None  # it writes all in the one that it knows
+
+
+def test_a_language_that_the_model_does_not_know_is_refused(polyglot):
+    with pytest.raises(ModelError, match="'fr': this model knows de, en, ro"):
+        polyglot.language_of(Utterance("a", "a.wav", fields={"language": "fr"}))
+    assert polyglot.language_of(Utterance("a", "a.wav")) is None
 
 
 def test_a_prompt_stands_before_all_and_its_end_counts(tokens, polyglot):

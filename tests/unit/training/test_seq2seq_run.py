@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import soundfile
 import torch
 
 from speechxfer import evaluate, finetune, load_model
-from speechxfer.data import read_manifest
+from speechxfer.data import Manifest, read_manifest
 from speechxfer.decoding import answers
 from speechxfer.errors import DataError, RunStoppedError
 from speechxfer.evaluation import as_items
@@ -105,6 +106,43 @@ def test_a_text_the_decoder_has_no_room_for_is_refused_with_its_row(small_writer
 def test_what_a_multilingual_model_cannot_do_is_said_before_training(small_polyglot, tones, changes, complaint):
     with pytest.raises(DataError, match=complaint):
         prepare(recipe(small_polyglot, tones, **changes))
+
+
+@pytest.fixture
+def spoken_in(tones, tmp_path):
+    """Return a function that writes `tones` with a language in each row, in turn."""
+
+    def write(*languages: str) -> Path:
+        manifest = read_manifest(tones)
+        named = [languages[row % len(languages)] for row in range(len(manifest))]
+        columns = {**manifest.columns, "language": named}
+        Manifest(columns, manifest.source, manifest.lines).write(tmp_path / "named.csv")
+        return tmp_path / "named.csv"
+
+    return write
+
+
+def test_each_row_is_learned_and_written_in_its_own_language(small_polyglot, spoken_in):
+    manifest = spoken_in("de", "ro", "")
+    made = recipe(small_polyglot, manifest, whisper__language="en", training__epochs=1)
+    prepared = prepare(made)
+    tokens, train = prepared.speech_model.tokens, prepared.sets["train"]
+    training_set = make_training_set(made, prepared.speech_model, prepared.sets, make_augmenter(made, prepared))
+    prompts = [targets[0].prompt for targets in training_set.targets]
+    assert prompts == [tokens.prompt(named or "en") for named in train.columns["language"]]
+    assert len({*map(tuple, prompts)}) == 3
+
+    writer = prepared.speech_model
+    heard = {language: evaluate(writer, manifest, language=language).rows.answers for language in ("de", "ro", "en")}
+    assert heard["de"] != heard["ro"]
+    own = read_manifest(manifest).columns["language"]
+    expected = [heard[named or "en"][row] for row, named in enumerate(own)]
+    assert evaluate(writer, manifest).rows.answers == expected
+
+
+def test_rows_in_a_language_that_the_model_lacks_are_named(small_polyglot, spoken_in):
+    with pytest.raises(DataError, match=r"named\.csv:3: language 'fr': this model knows de, en, ro"):
+        prepare(recipe(small_polyglot, spoken_in("de", "fr"), whisper__language="en"))
 
 
 def test_an_encoder_alone_cannot_write(small_whisper, tones):
