@@ -36,13 +36,8 @@ def draw_stretches(recordings: Manifest, lengths: Sequence[float], count: int, r
         length = min(float(random.choice(lengths)), seconds[row])
         start = recording.start + random.uniform(0.0, seconds[row] - length)
         channel = "" if recording.channel is None else str(recording.channel)
-        made = (
-            f"{recording.id}-{number}",
-            from_anywhere(str(recording.audio)),
-            f"{start:.3f}",
-            f"{start + length:.3f}",
-            f"{length:.3f}",
-        )
+        name = from_anywhere(str(recording.audio))
+        made = (f"{recording.id}-{number}", name, f"{start:.3f}", f"{start + length:.3f}", f"{length:.3f}")
         for column, value in zip(columns.values(), (*made, channel, recording.fields.get("speaker", "")), strict=True):
             column.append(value)
     return Manifest(columns, recordings.source, [recordings.lines[row] for row in map(int, rows)])

@@ -264,10 +264,11 @@ def _targets(
     tokens = speech_model.tokens
     assert tokens
     is_timed = np.random.default_rng(recipe.training.seed).random(len(texts)) < recipe.whisper.timed_share
-    spoken = [tokens.speaking(tokens.language_of(utterance)) for utterance in manifest]
+    languages = [tokens.language_of(utterance) for utterance in manifest]
+    speaking = {language: tokens.speaking(language) for language in {*languages}}
     return [
-        [in_language.target(text, item.seconds if timed else None) for item in own]
-        for in_language, text, own, timed in zip(spoken, texts, views, is_timed, strict=True)
+        [speaking[language].target(text, item.seconds if timed else None) for item in own]
+        for language, text, own, timed in zip(languages, texts, views, is_timed, strict=True)
     ]
 
 
