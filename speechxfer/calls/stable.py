@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from speechxfer.transcript import Word
 
@@ -67,9 +68,9 @@ class StablePrefix:
         return rest[agreed:]
 
     def rest(self, words: Sequence[Word]) -> list[Word]:
-        """Give the words of a hypothesis that lie, by their middle, behind what is stable."""
+        """Give the words of a hypothesis that lie, by their middle, behind what is stable; none begins before that ends."""
         until = self.until
-        return [word for word in words if (word.start + word.end) / 2 > until]
+        return [replace(word, start=max(word.start, until)) for word in words if (word.start + word.end) / 2 > until]
 
     def _agree(self, rest: Sequence[Word], before: Sequence[Sequence[Word]], number: int, end: float) -> bool:
         word = rest[number]

@@ -30,6 +30,15 @@ def test_words_before_the_start_are_someone_elses():
     assert texts(StablePrefix(start=0.6).update(words("one two three"), 5.0)) == "two three"
 
 
+def test_what_is_stable_and_what_is_not_do_not_overlap():
+    prefix = StablePrefix()
+    for end in (2.0, 2.3, 2.6):
+        prefix.update(words("one two"), end)
+    assert [word.end for word in prefix.stable] == [0.4, 0.9]
+    moved = [Word("two", 0.45, 0.8, 1.0), Word("three", 0.85, 1.2, 1.0)]
+    assert prefix.rest(moved) == [Word("three", 0.9, 1.2, 1.0)]
+
+
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=12))
 def test_stable_words_only_ever_grow(hypotheses):
     prefix, before = StablePrefix(), []
