@@ -99,7 +99,7 @@ class WritingListener:
     def listening(self, lines: Sequence[str]) -> list[str]:
         """Let it write with hotwords, by a bias on its tokens or as its prompt."""
         if self._by == "prompt":
-            return self._write(prompt=", ".join(reversed(lines)))  # of a long prompt the end is heeded: the terms stand first here
+            return self._write(prompt=", ".join(reversed(lines)))  # of a long one the end is heeded
         return self._write(hotwords=read_hotwords(lines, None))
 
     def _write(self, **options: Any) -> list[str]:
