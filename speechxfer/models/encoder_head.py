@@ -9,12 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel, WhisperConfig
+from transformers import AutoConfig, AutoModel, MoonshineConfig, PretrainedConfig, PreTrainedModel, WhisperConfig
 from transformers.modeling_outputs import CausalLMOutput, SequenceClassifierOutput
 
 from speechxfer.models.cut import frame_lengths
 from speechxfer.models.heads import BlstmCtcHead, LinearCtcHead, PooledClassificationHead
+from speechxfer.models.moonshine import LoneMoonshineEncoder
 from speechxfer.models.whisper import AdaptiveWhisperEncoder
+
+_OWN_ENCODERS: dict[type[PretrainedConfig], Any] = {WhisperConfig: AdaptiveWhisperEncoder, MoonshineConfig: LoneMoonshineEncoder}
 
 
 class EncoderHeadConfig(PretrainedConfig):
@@ -69,7 +72,7 @@ class EncoderHeadConfig(PretrainedConfig):
 
 
 class EncoderHeadModel(PreTrainedModel):
-    """An encoder (Whisper's made length-adaptive, any other native) under a CTC or classification head of ours.
+    """An encoder (Whisper's made length-adaptive, any other its own) under a CTC or classification head of ours.
 
     Parameters
     ----------
@@ -89,13 +92,13 @@ class EncoderHeadModel(PreTrainedModel):
     def __init__(self, config: EncoderHeadConfig) -> None:
         super().__init__(config)
         encoder_config = AutoConfig.for_model(**{"model_type": WhisperConfig.model_type, **config.encoder})
-        if isinstance(encoder_config, WhisperConfig):
+        if own := _OWN_ENCODERS.get(type(encoder_config)):
             encoder_config._attn_implementation = config._attn_implementation
-            self.encoder = AdaptiveWhisperEncoder(encoder_config)
+            self.encoder = own(encoder_config)
         else:
             self.encoder = AutoModel.from_config(encoder_config, dtype=torch.float32)
         self.main_input_name = self.encoder.main_input_name
-        self.head = _make_head(config, encoder_config.hidden_size, encoder_config.num_hidden_layers)
+        self.head = _make_head(config, self.encoder.config.hidden_size, self.encoder.config.num_hidden_layers)
         self.post_init()
 
     def _get_feat_extract_output_lengths(self, input_lengths: Tensor) -> Tensor:

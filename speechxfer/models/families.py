@@ -254,7 +254,23 @@ WAV2VEC2_BERT = Family(
     native_heads={"ctc": "Wav2Vec2BertForCTC", "classification": "Wav2Vec2BertForSequenceClassification"},
     min_samples=560,  # two windows of 25 ms, 10 ms apart, make one input
 )
-_OWN = (WHISPER, WAV2VEC2, HUBERT, WAVLM, UNISPEECH, UNISPEECH_SAT, DATA2VEC_AUDIO, SEW, WAV2VEC2_CONFORMER, WAV2VEC2_BERT)
+MOONSHINE = Family(
+    name="moonshine",
+    inputs="waveform",
+    extractor="Wav2Vec2FeatureExtractor",
+    samples_per_input=1,
+    samples_per_frame=384,
+    stem=("conv1", "groupnorm", "conv2", "conv3"),
+    layers="layers",
+    above_layers=("layer_norm",),
+    stand_ins={"conv1": "channels_first", "groupnorm": "channels_first", "conv2": "channels_first", "conv3": "channels_first"},
+    weight_prefixes=("model.encoder.", "encoder."),
+    lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"),
+    padding="equal_length",  # its group norm is over the whole clip, and its mask rounds up where its convolutions round down
+    min_samples=895,
+)
+_LIKE_WAV2VEC2 = (WAV2VEC2, HUBERT, WAVLM, UNISPEECH, UNISPEECH_SAT, DATA2VEC_AUDIO, SEW, WAV2VEC2_CONFORMER)
+_OWN = (WHISPER, MOONSHINE, *_LIKE_WAV2VEC2, WAV2VEC2_BERT)
 
 
 @functools.cache
