@@ -7,6 +7,7 @@ code `no` is not False. Every problem is reported at once, with the nearest vali
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -17,6 +18,8 @@ from pydantic import BaseModel, ValidationError
 from speechxfer.errors import RecipeError
 from speechxfer.recipe.sections import Recipe
 from speechxfer.recipe.values import NOT_GIVEN
+
+_LIST_OF_SELECTIONS = re.compile(r"\s*\[([^\[\]]*\[[^\[\]]*\])+[^\[\]]*\]\s*")
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -71,6 +74,8 @@ def _apply(tree: dict[str, Any], override: str) -> str | None:
     try:
         value = yaml.load(text, Loader=yaml.BaseLoader) if text.lstrip().startswith(tuple("[{'\"")) else text
     except (yaml.YAMLError, RecursionError):
+        if _LIST_OF_SELECTIONS.fullmatch(text):
+            return f'  {override}: in a list, a selection stands in quotes: ["calls.csv[split=dev]", "more.csv"]'
         value = text
     *sections, key = name.split(".")
     place: Any = tree

@@ -120,6 +120,15 @@ def test_an_override_may_be_quoted(recipe):
     assert recipe(SMALLEST, "data.dev='[x]'").data.dev == "[x]"
 
 
+def test_a_list_of_selections_wants_quotes_and_says_so(recipe, complaint):
+    unquoted = "data.guard=[a.csv[split=dev,gender=m], b.csv[split=test]]"
+    assert complaint(SMALLEST, unquoted)[1:] == [
+        f'  {unquoted}: in a list, a selection stands in quotes: ["calls.csv[split=dev]", "more.csv"]'
+    ]
+    assert recipe(SMALLEST, 'data.guard=["a.csv[split=dev]", b.csv]').data.guard == ["a.csv[split=dev]", "b.csv"]
+    assert recipe(SMALLEST, "data.dev=[ab]*.csv[split=dev]").data.dev == "[ab]*.csv[split=dev]"
+
+
 def test_an_override_below_a_value(complaint):
     assert complaint(SMALLEST, "data.train.x=1")[1] == "  data.train.x=1: `train` is a value, not a section"
     assert complaint(SMALLEST, "task.x.y=1")[1] == "  task.x.y=1: `task` is a value, not a section"
