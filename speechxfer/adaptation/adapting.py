@@ -16,7 +16,7 @@ from typing import Any
 
 from speechxfer.adaptation.pseudo_labels import PseudoLabel, pseudo_label
 from speechxfer.data import Manifest, is_remote, normalise, normaliser_of, read_manifest, refuse, sift_sets
-from speechxfer.decoding import Decoder, make_decoder
+from speechxfer.decoding import Decoder, make_decoder, writing_options
 from speechxfer.errors import AudioError, DataError, ModelError, Problem, RecipeError, RunDirectoryError
 from speechxfer.evaluation import SetScores, evaluate, total, word_errors
 from speechxfer.models import SpeechModel, load_model
@@ -105,7 +105,7 @@ def adapt(
     listener: Listener | None = None,
     resume: bool = False,
 ) -> Adaptation:
-    """Adapt a CTC model to speech without labels.
+    """Adapt a model that writes to speech without labels.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def adapt(
     max_disagreement
         Texts that change more when model and recording are disturbed (see `PseudoLabel`) are not learned.
     language_model
-        To write down with, see `speechxfer.decoding.make_decoder`.
+        For a CTC model to write down with, see `speechxfer.decoding.make_decoder`.
     reference
         A model that was trained with labels, as a measure.
     listener
@@ -137,9 +137,9 @@ def adapt(
     Raises
     ------
     RecipeError
-        If the recipe lacks dev or test, or is not for a model that spells and keeps its vocabulary.
+        If the recipe lacks dev or test, or is not for a model that writes and keeps its vocabulary.
     ModelError
-        If its model cannot write yet.
+        If its model cannot write yet, or has a decoder and there is a language model.
     DataError
         With all problems of the recordings; or if the model is firm about too few.
     AudioError
@@ -161,7 +161,7 @@ def adapt(
     _refuse_to_mix(directory / "begun.json", told | {"language_model": str(language_model or "")})
     before = _evaluate(recipe, original, recipe.data.test)
     best = start = _evaluate(recipe, original, recipe.data.dev).error
-    decoder = make_decoder(original.vocabulary, (), language_model) if language_model else None
+    decoder = _decoder(original, language_model)
     teacher, done, last = original, list[Round](), None
     for number in range(1, rounds + 1):
         table = directory / f"round-{number}.csv"
@@ -234,8 +234,9 @@ def _checked(recipe: Recipe, out: Path, resume: bool) -> SpeechModel:
     if missing:
         names = " and ".join(f"data.{name}" for name in missing)
         raise RecipeError(f"{names}: missing; what is learned from the model's own answers must be judged by labelled speech")
-    if recipe.task != "ctc" or recipe.model.vocabulary != "keep":
-        raise RecipeError("adapt is for task ctc with model.vocabulary keep: the model writes down what it is to learn")
+    if recipe.task == "classification" or (recipe.task == "ctc" and recipe.model.vocabulary != "keep"):
+        what = "task seq2seq, or ctc with model.vocabulary keep"
+        raise RecipeError(f"adapt is for {what}: the model writes down what it is to learn")
     if recipe.data.normaliser.startswith("phonemes:"):
         raise RecipeError(
             "adapt cannot learn from answers in phonemes, which would be pronounced again; give a model that spells"
@@ -243,9 +244,16 @@ def _checked(recipe: Recipe, out: Path, resume: bool) -> SpeechModel:
     if out.is_dir() and any(out.iterdir()) and not resume:
         raise RunDirectoryError(f"{out} is not empty; give another --out, or go on there with --resume")
     original = load_model(recipe.model.path)
-    if not original.vocabulary:
-        raise ModelError(f"{recipe.model.path} cannot write yet; fine-tune it on what labelled speech there is first")
+    if not (original.vocabulary if recipe.task == "ctc" else original.tokens):
+        what = f"{recipe.model.path} cannot write yet as task {recipe.task} does"
+        raise ModelError(f"{what}; fine-tune it on what labelled speech there is first, or give the recipe of its own task")
     return replace(original, normaliser=normaliser_of(recipe.data))
+
+
+def _decoder(model: SpeechModel, language_model: str | Path | None) -> Decoder | None:
+    if model.tokens:
+        writing_options(model, language_model=language_model)  # which refuses one
+    return make_decoder(model.vocabulary, (), language_model) if language_model else None
 
 
 def _refuse_to_mix(book: Path, told: dict[str, str]) -> None:

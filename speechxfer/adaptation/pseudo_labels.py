@@ -2,7 +2,8 @@
 
 A text is firm if the model stays with it while dropout takes parts of the model away and the recording is faster, slower, louder
 or quieter: Khurana et al., "Unsupervised domain adaptation for speech recognition via uncertainty driven self-training" (DUST),
-2021, with disturbed recordings as well as disturbed models.
+2021, with disturbed recordings as well as disturbed models. A decoder, such as Whisper's, which was trained without dropout, is
+not disturbed itself.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import nn
 
-from speechxfer.data import Manifest, Vocabulary, WaveformAugmenter
-from speechxfer.decoding import Decoder, greedy, recognise
-from speechxfer.evaluation import as_items
+from speechxfer.data import Manifest, Vocabulary, WaveformAugmenter, normalise
+from speechxfer.decoding import Decoder, greedy
+from speechxfer.evaluation import answer, as_items
 from speechxfer.features import FeatureSource, Item
 from speechxfer.models import (
     SpeechModel,
@@ -44,7 +45,7 @@ class PseudoLabel:
     confidence
         Of its words, on average; 0 where there are none.
     disagreement
-        The largest edit distance of a disturbed answer from `text`, per symbol of it.
+        The largest edit distance of a disturbed answer from `text`, per symbol of it; of a model with a decoder, both normalised.
     """
 
     text: str
@@ -66,7 +67,7 @@ def pseudo_label(
     Parameters
     ----------
     speech_model
-        A CTC model.
+        That writes.
     manifest
         Checked, with durations; its texts, if it has any, are not looked at.
     seed
@@ -74,7 +75,7 @@ def pseudo_label(
     device, precision
         As for `evaluate`.
     decoder
-        For the undisturbed answer, see `speechxfer.decoding.make_decoder`; None is greedy.
+        For the undisturbed answer of a CTC model, see `speechxfer.decoding.make_decoder`; None is greedy.
 
     Returns
     -------
@@ -125,19 +126,30 @@ def _label(
     precision: str,
     decoder: Decoder | None,
 ) -> list[PseudoLabel]:
-    vocabulary = speech_model.vocabulary
-    assert vocabulary
     plain, *disturbed = ([*items] for items in zip(*group, strict=True))
-    heard = [answer.segment for answer in recognise(split, source.features(plain), vocabulary, precision, decoder=decoder)]
-    others = [_with_dropout(split, source, items, vocabulary, precision) for items in disturbed]
-    return [
-        PseudoLabel(
-            segment.text,
-            segment.confidence if segment.text else 0.0,
-            max(Levenshtein.distance(segment.text, other) / max(1, len(segment.text)) for other in disturbed_texts),
-        )
-        for segment, *disturbed_texts in zip(heard, *others, strict=True)
-    ]
+    heard = [one.segment for one in answer(split, source, speech_model, plain, precision, decoder=decoder)]
+    others = [_disturbed(split, source, speech_model, items, precision) for items in disturbed]
+    labels = []
+    for segment, *texts in zip(heard, *others, strict=True):
+        assert segment
+        distances = [_distance(speech_model, segment.text, text) for text in texts]
+        labels.append(PseudoLabel(segment.text, segment.confidence if segment.text else 0.0, max(distances)))
+    return labels
+
+
+def _disturbed(
+    split: SplitModel, source: FeatureSource, speech_model: SpeechModel, items: Sequence[Item], precision: str
+) -> list[str]:
+    if speech_model.vocabulary:
+        return _with_dropout(split, source, items, speech_model.vocabulary, precision)
+    return [one.text for one in answer(split, source, speech_model, items, precision)]
+
+
+def _distance(speech_model: SpeechModel, text: str, other: str) -> float:
+    """Give the edits per symbol; of a text as a decoder writes it, case and punctuation may not count."""
+    if speech_model.tokens:
+        text, other = (normalise(one, speech_model.normaliser) for one in (text, other))
+    return float(Levenshtein.distance(text, other) / max(1, len(text)))
 
 
 @torch.no_grad()

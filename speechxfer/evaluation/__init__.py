@@ -35,6 +35,7 @@ _PUBLIC = {
     "ErrorCounts": "speechxfer.evaluation.metrics",
     "RowErrors": "speechxfer.evaluation.answers",
     "SetScores": "speechxfer.evaluation.answers",
+    "answer": "speechxfer.evaluation.answering",
     "as_items": "speechxfer.evaluation.answering",
     "bootstrap_interval": "speechxfer.evaluation.significance",
     "character_errors": "speechxfer.evaluation.metrics",
@@ -55,6 +56,7 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from speechxfer.evaluation.answering import answer as answer
     from speechxfer.evaluation.answering import as_items as as_items
     from speechxfer.evaluation.answers import RowErrors as RowErrors
     from speechxfer.evaluation.answers import SetScores as SetScores

@@ -9,6 +9,7 @@ from speechxfer import evaluate, finetune, load_model
 from speechxfer.adaptation import PseudoLabel, adapt, adapting, pseudo_label, pseudo_labels, spoken_stretches
 from speechxfer.cli.demo_parts import ASSETS
 from speechxfer.data import Manifest, check_sets, read_manifest
+from speechxfer.decoding import answers
 from speechxfer.errors import DataError, ModelError, RecipeError, RunDirectoryError, RunStoppedError
 from speechxfer.recipe import Recipe
 from tests.unit.training.test_resume import StopAt, assert_same, weights
@@ -34,6 +35,22 @@ def model(small_whisper, tones, tmp_path_factory):
     recipe["training"] |= {"epochs": 20, "head_learning_rate": 5e-2}
     finetune(Recipe.model_validate(recipe), run)
     return run
+
+
+@pytest.fixture(scope="module")
+def writer(small_writer, tones, tmp_path_factory):
+    """Give the same with a decoder, which does not think twice."""
+    run = tmp_path_factory.mktemp("writer") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, "_TEMPERATURES", ())
+        finetune(Recipe.model_validate(writer_tree(small_writer, tones, train=f"{tones}[speaker=s0]")), run)
+    return run
+
+
+def writer_tree(model, tones, **data):
+    recipe = tree(model, tones, **data) | {"task": "seq2seq", "model": {"path": str(model), "train": "all"}}
+    recipe["training"] |= {"epochs": 6, "head_learning_rate": 3e-3, "encoder_learning_rate": 1e-3}
+    return recipe
 
 
 @pytest.fixture
@@ -91,6 +108,38 @@ def test_dropout_disturbs(model, unlabelled):
     wild = pseudo_label(speech_model, checked, device="cpu")
     assert [one.text for one in wild] == [one.text for one in calm]
     assert sum(one.disagreement for one in wild) > 2 * sum(one.disagreement for one in calm)
+
+
+def test_a_decoder_is_asked_about_disturbed_recordings(writer, unlabelled, monkeypatch):
+    monkeypatch.setattr(answers, "_TEMPERATURES", ())
+    teacher = load_model(writer)
+    checked = check_sets({"train": unlabelled}, "seq2seq")[0]["train"]
+    found = pseudo_label(teacher, checked, precision="fp32", device="cpu")
+    assert [one.text for one in found] == evaluate(teacher, checked, precision="fp32", device="cpu").answers
+    assert {one.disagreement > 0 for one in found} == {True, False}
+    real = pseudo_labels.answer
+
+    def shouting(*arguments, **options):
+        written = real(*arguments, **options)
+        return [replace(one, text=f"{one.text.upper()}!") for one in written]
+
+    monkeypatch.setattr(pseudo_labels, "answer", shouting)
+    loud = pseudo_label(teacher, checked, precision="fp32", device="cpu")
+    assert [one.disagreement for one in loud] == [one.disagreement for one in found]
+
+
+def test_a_decoder_learns_what_it_wrote_down(writer, tones, unlabelled, tmp_path, monkeypatch):
+    monkeypatch.setattr(answers, "_TEMPERATURES", ())
+    teachers = labelled(monkeypatch, lambda utterance: utterance.text)
+    recipe = writer_tree(writer, tones, train=f"{tones}[speaker=s0]")
+    result = adapt(Recipe.model_validate(recipe), unlabelled, tmp_path / "out", rounds=1)
+    assert len(teachers) == 1 and teachers[0].tokens
+    assert result.rounds[0].accepted and result.test["after"]["cer"] < result.test["before"]["cer"]
+    assert load_model(result.model).tokens
+    with pytest.raises(ModelError, match="a decoder is its own"):
+        adapt(Recipe.model_validate(recipe), unlabelled, tmp_path / "lm", language_model=tmp_path / "x.arpa")
+    with pytest.raises(ModelError, match="cannot write yet as task ctc does"):
+        adapt(Recipe.model_validate(tree(writer, tones)), unlabelled, tmp_path / "ctc")
 
 
 def test_true_texts_help_and_every_round_starts_from_the_old_weights(model, tones, unlabelled, tmp_path, monkeypatch):
@@ -161,7 +210,7 @@ def test_stopped_it_goes_on_to_the_same_weights(model, tones, unlabelled, tmp_pa
     [
         ({"data": {"dev": None}}, RecipeError, "data.dev: missing"),
         ({"data": {"dev": None, "test": None}}, RecipeError, "data.dev and data.test"),
-        ({"model": {"vocabulary": "new"}}, RecipeError, "vocabulary keep"),
+        ({"model": {"vocabulary": "new"}}, RecipeError, "task seq2seq, or ctc with model.vocabulary keep"),
         ({"data": {"normaliser": "phonemes:en-us"}}, RecipeError, "pronounced again"),
     ],
 )
