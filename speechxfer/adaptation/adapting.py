@@ -153,6 +153,7 @@ def adapt(
     """
     directory = Path(out)
     original = _checked(recipe, directory, resume)
+    decoder = _decoder(original, language_model)
     good, problems = sift_sets({"unlabelled": unlabelled}, None)
     refuse(problems, good, recipe.data.on_bad_row)
     recordings = good["unlabelled"]
@@ -161,7 +162,6 @@ def adapt(
     _refuse_to_mix(directory / "begun.json", told | {"language_model": str(language_model or "")})
     before = _evaluate(recipe, original, recipe.data.test)
     best = start = _evaluate(recipe, original, recipe.data.dev).error
-    decoder = _decoder(original, language_model)
     teacher, done, last = original, list[Round](), None
     for number in range(1, rounds + 1):
         table = directory / f"round-{number}.csv"
