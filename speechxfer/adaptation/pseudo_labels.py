@@ -142,7 +142,8 @@ def _disturbed(
 ) -> list[str]:
     if speech_model.vocabulary:
         return _with_dropout(split, source, items, speech_model.vocabulary, precision)
-    return [one.text for one in answer(split, source, speech_model, items, precision)]
+    # A second thought would be drawn by chance, and takes most of the time.
+    return [one.text for one in answer(split, source, speech_model, items, precision, writing={"redraws": False})]
 
 
 def _distance(speech_model: SpeechModel, text: str, other: str) -> float:
