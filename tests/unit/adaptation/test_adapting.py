@@ -11,7 +11,9 @@ from speechxfer.cli.demo_parts import ASSETS
 from speechxfer.data import Manifest, check_sets, read_manifest
 from speechxfer.decoding import answers
 from speechxfer.errors import DataError, ModelError, RecipeError, RunDirectoryError, RunStoppedError
+from speechxfer.evaluation.answering import Answer
 from speechxfer.recipe import Recipe
+from speechxfer.transcript import Segment
 from tests.unit.training.test_resume import StopAt, assert_same, weights
 
 
@@ -110,22 +112,19 @@ def test_dropout_disturbs(model, unlabelled):
     assert sum(one.disagreement for one in wild) > 2 * sum(one.disagreement for one in calm)
 
 
-def test_a_decoder_is_asked_about_disturbed_recordings(writer, unlabelled, monkeypatch):
-    monkeypatch.setattr(answers, "_TEMPERATURES", ())
-    teacher = load_model(writer)
-    checked = check_sets({"train": unlabelled}, "seq2seq")[0]["train"]
-    found = pseudo_label(teacher, checked, precision="fp32", device="cpu")
-    assert [one.text for one in found] == evaluate(teacher, checked, precision="fp32", device="cpu").answers
-    assert {one.disagreement > 0 for one in found} == {True, False}
-    real = pseudo_labels.answer
+def test_a_decoder_is_asked_about_disturbed_recordings(small_writer, unlabelled, monkeypatch):
+    texts = {None: "Ab, a!", 0: "ab a", 1: "AB A", 2: "ab b"}
+    asked = []
 
-    def shouting(*arguments, **options):
-        written = real(*arguments, **options)
-        return [replace(one, text=f"{one.text.upper()}!") for one in written]
+    def written(split, source, speech_model, items, precision, **options):
+        asked.append((items[0].view, options.get("writing")))
+        return [Answer(texts[item.view], Segment(texts[item.view], 0.0, 1.0, 0.5)) for item in items]
 
-    monkeypatch.setattr(pseudo_labels, "answer", shouting)
-    loud = pseudo_label(teacher, checked, precision="fp32", device="cpu")
-    assert [one.disagreement for one in loud] == [one.disagreement for one in found]
+    monkeypatch.setattr(pseudo_labels, "answer", written)
+    checked = check_sets({"train": unlabelled.select([0, 1])}, "seq2seq")[0]["train"]
+    found = pseudo_label(load_model(small_writer), checked, device="cpu")
+    assert found == [PseudoLabel("Ab, a!", 0.5, 1 / len("ab a"))] * 2
+    assert asked == [(None, None), *((view, {"redraws": False}) for view in range(3))]
 
 
 def test_a_decoder_learns_what_it_wrote_down(writer, tones, unlabelled, tmp_path, monkeypatch):
