@@ -185,6 +185,7 @@ def new_head(
         "label2id": {label: number for number, label in enumerate(labels)} or None,
         "vocab_size": len(vocabulary) if vocabulary else 1,
         "pad_token_id": 0,
+        **dict.fromkeys(("bos_token_id", "eos_token_id")),  # of the pretrained head; they may be beyond this one
         "use_weighted_layer_sum": weighted_layer_sum,
     }
     if weighted_layer_sum and family.squeeze_factor > 1:

@@ -32,6 +32,9 @@ def test_saved_model_reloads_with_equal_logits(small_models, clips, tmp_path, na
     loaded = load_model(tmp_path)
     assert (loaded.task, loaded.vocabulary, loaded.labels, loaded.normaliser) == (task, vocabulary, labels, "none")
     assert loaded.family == made.family
+    for config in (made.model.config, loaded.model.config):  # or transformers warns of each
+        numbers = [value for key, value in config.to_dict().items() if key.endswith("_token_id") and value is not None]
+        assert all(number < config.vocab_size for number in numbers)
     inputs = made.frontend(clips[2])
     assert torch.equal(loaded.frontend(clips[2]), inputs)
     native = {made.model.main_input_name: inputs.T[None] if inputs.ndim == 2 else inputs[None]}
