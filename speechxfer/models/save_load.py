@@ -184,8 +184,8 @@ def new_head(
         "id2label": dict(enumerate(labels)) or None,
         "label2id": {label: number for number, label in enumerate(labels)} or None,
         "vocab_size": len(vocabulary) if vocabulary else 1,
-        "pad_token_id": 0,
-        **dict.fromkeys(("bos_token_id", "eos_token_id")),  # of the pretrained head; they may be beyond this one
+        # The blank; the other two mean nothing here, and those of the pretrained head may be beyond this one.
+        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 0),
         "use_weighted_layer_sum": weighted_layer_sum,
     }
     if weighted_layer_sum and family.squeeze_factor > 1:
