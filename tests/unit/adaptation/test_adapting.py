@@ -39,16 +39,6 @@ def model(small_whisper, tones, tmp_path_factory):
     return run
 
 
-@pytest.fixture(scope="module")
-def writer(small_writer, tones, tmp_path_factory):
-    """Give the same with a decoder, which does not think twice."""
-    run = tmp_path_factory.mktemp("writer") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers, "_TEMPERATURES", ())
-        finetune(Recipe.model_validate(writer_tree(small_writer, tones, train=f"{tones}[speaker=s0]")), run)
-    return run
-
-
 def writer_tree(model, tones, **data):
     recipe = tree(model, tones, **data) | {"task": "seq2seq", "model": {"path": str(model), "train": "all"}}
     recipe["training"] |= {"epochs": 6, "head_learning_rate": 3e-3, "encoder_learning_rate": 1e-3}
@@ -127,8 +117,10 @@ def test_a_decoder_is_asked_about_disturbed_recordings(small_writer, unlabelled,
     assert asked == [(None, None), *((view, {"redraws": False}) for view in range(3))]
 
 
-def test_a_decoder_learns_what_it_wrote_down(writer, tones, unlabelled, tmp_path, monkeypatch):
-    monkeypatch.setattr(answers, "_TEMPERATURES", ())
+def test_a_decoder_learns_what_it_wrote_down(small_writer, tones, unlabelled, tmp_path, monkeypatch):
+    monkeypatch.setattr(answers, "_TEMPERATURES", ())  # it does not think twice
+    writer = tmp_path / "writer"
+    finetune(Recipe.model_validate(writer_tree(small_writer, tones, train=f"{tones}[speaker=s0]")), writer)
     teachers = labelled(monkeypatch, lambda utterance: utterance.text)
     recipe = writer_tree(writer, tones, train=f"{tones}[speaker=s0]")
     result = adapt(Recipe.model_validate(recipe), unlabelled, tmp_path / "out", rounds=1)

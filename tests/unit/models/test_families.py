@@ -133,9 +133,8 @@ def step(split, features):
 )
 def test_suffix_of_prefix_is_the_plain_forward_alone_and_in_a_batch(make, clips, name, task, train):
     made, split = make(name, task, train)
-    lowest = (
-        Cut("stem") if split.family.stem and split.family.above_stem else Cut("layer", 0) if split.family.stem else Cut("input")
-    )
+    above_stem = Cut("stem") if split.family.above_stem else Cut("layer", 0)
+    lowest = above_stem if split.family.stem else Cut("input")
     assert split.cut == [Cut("end"), Cut("layer", 2), Cut("layer", 1), lowest, Cut("input")][TRAINS.index(train)]
     company = [*clips, clips[2][::-1].copy()]  # two of the same length
     inputs = inputs_of(made, company)
