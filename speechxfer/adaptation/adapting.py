@@ -99,6 +99,7 @@ def adapt(
     out: str | Path,
     *,
     rounds: int = 2,
+    min_confidence: float = 0.7,
     max_disagreement: float = 0.2,
     language_model: str | Path | None = None,
     reference: str | Path | None = None,
@@ -118,14 +119,15 @@ def adapt(
         A directory that does not exist or is empty: `model/`, a run `round-N/` and its `round-N.csv` each, `adapt.json`.
     rounds
         At most.
-    max_disagreement
-        Texts that change more when model and recording are disturbed (see `PseudoLabel`) are not learned.
+    min_confidence, max_disagreement
+        Texts of which the model is less sure, or which change more when model and recording are disturbed (see `PseudoLabel`), are
+        not learned.
     language_model
         For a CTC model to write down with, see `speechxfer.decoding.make_decoder`.
     reference
         A model that was trained with labels, as a measure.
     listener
-        Told the events of the runs.
+        Told the events of the runs, and how many utterances the model has heard.
     resume
         Go on in `out` with what was stopped or killed there.
 
@@ -158,15 +160,16 @@ def adapt(
     refuse(problems, good, recipe.data.on_bad_row)
     recordings = good["unlabelled"]
     directory.mkdir(parents=True, exist_ok=True)
-    told = {"recipe": recipe.to_yaml(), "unlabelled": unlabelled.source, "max_disagreement": str(max_disagreement)}
-    _refuse_to_mix(directory / "begun.json", told | {"language_model": str(language_model or "")})
+    told = {"recipe": recipe.to_yaml(), "unlabelled": unlabelled.source, "language_model": str(language_model or "")}
+    firm = {"min_confidence": min_confidence, "max_disagreement": max_disagreement}
+    _refuse_to_mix(directory / "begun.json", told | {name: str(value) for name, value in firm.items()})
     before = _evaluate(recipe, original, recipe.data.test)
     best = start = _evaluate(recipe, original, recipe.data.dev).error
     teacher, done, last = original, list[Round](), None
     for number in range(1, rounds + 1):
         table = directory / f"round-{number}.csv"
         if not table.exists():
-            _write_down(recipe, teacher, recordings, decoder, max_disagreement, number, table)
+            _write_down(recipe, teacher, recordings, decoder, firm, number, table, listener)
         report = _trained(_with(recipe, table), directory / f"round-{number}", listener, resume)
         done.append(_judged(report, best, read_manifest(table), recordings, original))
         if not done[-1].accepted:
@@ -274,15 +277,25 @@ def _write_down(
     teacher: SpeechModel,
     recordings: Manifest,
     decoder: Decoder | None,
-    max_disagreement: float,
+    firm: dict[str, float],
     number: int,
     table: Path,
+    listener: Listener | None,
 ) -> None:
     """Write a manifest of what the teacher is firm about."""
-    seed, training = recipe.training.seed + number, recipe.training
-    labels = pseudo_label(teacher, recordings, seed=seed, device=training.device, precision=training.precision, decoder=decoder)
-    rows = [row for row, label in enumerate(labels) if label.text and label.disagreement <= max_disagreement]
-    _must_be_enough(rows, recordings, max_disagreement)
+    tell = listener or (lambda event: None)
+    labels = pseudo_label(
+        teacher,
+        recordings,
+        seed=recipe.training.seed + number,
+        device=recipe.training.device,
+        precision=recipe.training.precision,
+        decoder=decoder,
+        progress=lambda done, total: tell({"event": "heard", "round": number, "utterances": done, "of": total}),
+    )
+    rows = [row for row, label in enumerate(labels) if _is_firm(label, **firm)]
+    _must_be_enough(rows, recordings, firm)
+    tell({"event": "note", "text": f"round {number}: the model is firm about {len(rows)} of {len(recordings)} utterances"})
     part = table.with_suffix(".part")
     _written_down(recordings, labels, rows).write(part)
     part.replace(table)
@@ -310,11 +323,15 @@ def _recovered(result: Adaptation, reached: SetScores) -> float | None:
     return (before - after) / gap if gap > 0 else None
 
 
-def _must_be_enough(rows: Sequence[int], recordings: Manifest, max_disagreement: float) -> None:
+def _is_firm(label: PseudoLabel, min_confidence: float, max_disagreement: float) -> bool:
+    return bool(label.text) and label.confidence >= min_confidence and label.disagreement <= max_disagreement
+
+
+def _must_be_enough(rows: Sequence[int], recordings: Manifest, firm: dict[str, float]) -> None:
     if len(rows) < _FEWEST:
         what = (
-            f"the model is firm about {len(rows)} of {len(recordings)} utterances (disagreement up to {max_disagreement:g}), "
-            f"too few to learn from; expected {_FEWEST} or more: label some, or allow more"
+            f"the model is firm about {len(rows)} of {len(recordings)} utterances (confidence from {firm['min_confidence']:g}, "
+            f"disagreement up to {firm['max_disagreement']:g}), too few to learn from; expected {_FEWEST} or more: label some, or allow more"
         )
         raise DataError([Problem(recordings.source, None, what, skippable=False)])
 

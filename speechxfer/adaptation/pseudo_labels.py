@@ -8,7 +8,7 @@ not disturbed itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +61,7 @@ def pseudo_label(
     device: str = "auto",
     precision: str = "auto",
     decoder: Decoder | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PseudoLabel]:
     """Listen to each utterance once as it is and three times disturbed.
 
@@ -76,6 +77,8 @@ def pseudo_label(
         As for `evaluate`.
     decoder
         For the undisturbed answer of a CTC model, see `speechxfer.decoding.make_decoder`; None is greedy.
+    progress
+        Told how many utterances are done, of how many.
 
     Returns
     -------
@@ -109,6 +112,7 @@ def pseudo_label(
         torch.manual_seed(seed)
         for rows, group in _by_length([*items]):
             found |= dict(zip(rows, _label(speech_model, split, source, group, how, decoder), strict=True))
+            progress(len(found), len(manifest))
     return [found[row] for row in range(len(manifest))]
 
 

@@ -18,6 +18,7 @@ def adapt(
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value ...", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="Directory for the adapted model and its rounds.")] = Path("runs/adapted"),
     rounds: Annotated[int, typer.Option(min=1, help="How often to write down and learn, at most.")] = 2,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out texts of which the model is less sure.")] = 0.7,
     max_disagreement: Annotated[
         float, typer.Option(min=0, help="Leave out texts of which more symbols change when model and recording are disturbed.")
     ] = 0.2,
@@ -57,6 +58,7 @@ def adapt(
             recordings,
             out,
             rounds=rounds,
+            min_confidence=min_confidence,
             max_disagreement=max_disagreement,
             language_model=language_model,
             reference=reference,

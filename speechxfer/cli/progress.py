@@ -54,9 +54,11 @@ class RunProgress(_Drawn):
         elif kind == "stage":
             self._console.print(f"stage {event['stage'] + 1}: trains {event['train']}; cut {event['cut']}")
             show_parts(event["parts"], self._console)
+        elif kind == "heard":
+            self._advance(f"round {event['round']}: utterances written down", event["utterances"], event["of"])
         elif kind == "step":
             label = f"stage {event['stage'] + 1} epoch {event['epoch']}/{event['epochs']}"
-            self._advance(label, event["step"], event["steps"], event["loss"])
+            self._advance(label, event["step"], event["steps"], f"  loss {event['loss']:.4f}")
         elif kind == "epoch":
             scores = "  ".join(f"{k} {event[k]:.4f}" for k in ("dev_wer", "dev_cer", "dev_accuracy") if k in event)
             best = "  best" if event["best_epoch"] == event["epoch"] else ""
@@ -64,10 +66,10 @@ class RunProgress(_Drawn):
         elif kind == "collapse":
             self._console.print(f"stopped: {event['advice']}", style="bold red")
 
-    def _advance(self, label: str, done: int, total: int, loss: float) -> None:
+    def _advance(self, label: str, done: int, total: int, figures: str = "") -> None:
         if self._bars.disable:
             if time.monotonic() - self._last_line > _LINE_SECONDS:
-                self._console.print(f"{label}: {done}/{total}  loss {loss:.4f}")
+                self._console.print(f"{label}: {done}/{total}{figures}")
                 self._last_line = time.monotonic()
             return
         if self._bar is None or label != self._label:

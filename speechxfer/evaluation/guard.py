@@ -12,6 +12,8 @@ from speechxfer.evaluation.proof import MIN_BLOCKS, Difference, compare
 
 GuardOutcome = Literal["intact", "broken", "undecided"]
 
+_FAR_MORE = 20  # times what there is; a set that large is nobody's answer
+
 
 @dataclass(frozen=True)
 class GuardVerdict:
@@ -118,5 +120,9 @@ def _sentence(outcome: GuardOutcome, difference: Difference, max_regression: flo
     if outcome != "undecided":
         return f"{outcome}: {found}"
     why = f"it takes {MIN_BLOCKS} {difference.over}s" if difference.blocks < MIN_BLOCKS else "the interval holds the limit"
-    more = f"; some {needed} {unit} would decide, there are {sum(rows.sizes)}" if needed else ""
+    more = ""
+    if needed and needed > _FAR_MORE * sum(rows.sizes):
+        more = f"; so near the limit, a set of any ordinary size would not decide; there are {sum(rows.sizes)} {unit}"
+    elif needed:
+        more = f"; some {needed} {unit} would decide, there are {sum(rows.sizes)}"
     return f"undecided: {found}; {why}{more}"

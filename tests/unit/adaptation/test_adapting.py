@@ -219,6 +219,22 @@ def test_a_model_that_cannot_write_is_refused(model, tones, unlabelled, tmp_path
         adapt(Recipe.model_validate(tree(model, tones)), unlabelled, tmp_path / "out")
 
 
+def test_only_what_the_model_is_firm_about_is_learned(model, tones, unlabelled, tmp_path, monkeypatch):
+    firmness = [(0.7, 0.2), (0.69, 0.0), (1.0, 0.21), (0.9, 0.1)] * 10
+
+    def written(_, manifest, *, progress, **__):
+        progress(len(manifest), len(manifest))
+        return [PseudoLabel(one.text, *firm) for one, firm in zip(manifest, firmness, strict=True)]
+
+    monkeypatch.setattr(adapting, "pseudo_label", written)
+    events = []
+    adapt(Recipe.model_validate(tree(model, tones)), unlabelled, tmp_path / "out", rounds=1, listener=events.append)
+    kept = read_manifest(tmp_path / "out/round-1.csv").columns
+    assert kept["id"] == [one for one, firm in zip(unlabelled.columns["id"], firmness, strict=True) if firm[0] in (0.7, 0.9)]
+    assert events[0] == {"event": "heard", "round": 1, "utterances": 40, "of": 40}
+    assert events[1]["text"] == "round 1: the model is firm about 20 of 40 utterances"
+
+
 def test_too_little_that_is_firm_is_said(model, tones, unlabelled, tmp_path, monkeypatch):
     monkeypatch.setattr(adapting, "pseudo_label", lambda _, rows, **__: [PseudoLabel("a", 0.5, 0.5)] * len(rows))
     with pytest.raises(DataError, match="firm about 0 of 40 utterances"):

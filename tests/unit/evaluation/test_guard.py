@@ -34,6 +34,14 @@ def test_a_loss_at_the_limit_is_undecided_and_says_how_much_would_decide():
     assert judge(*pair(0.005, speakers=speakers, each=4), 0.01).outcome == "intact"
 
 
+def test_where_no_set_would_decide_no_size_is_named():
+    errors = [*pair(0.005, speakers=10, each=4)]
+    loss = judge(*errors, 0.01).difference.difference
+    verdict = judge(*errors, loss + 1e-5)
+    assert verdict.outcome == "undecided" and verdict.words_needed > 20 * verdict.words
+    assert str(verdict.words_needed) not in verdict.sentence and "so near the limit" in verdict.sentence
+
+
 def test_seven_speakers_decide_nothing():
     verdict = judge(*pair(0.3, speakers=7), 0.01)
     assert verdict.outcome == "undecided" and "it takes 8 speakers" in verdict.sentence
