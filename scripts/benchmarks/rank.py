@@ -3,8 +3,8 @@
     python scripts/benchmarks/rank.py --shared ../shared --out runs/rank [--quick]
 
 Candidates: the encoders of whisper-base and whisper-tiny.en, the lower two layers of each, the embedded `tiny`, and the shapes of
-the first two with random weights. Tasks: digits (fsdd, labels) and read speech with an accent (speechocean762, texts). Each
-candidate is ranked on the training set by its defaults, and fine-tuned on it (its upper two layers, a few epochs, the same recipe
+the first two with random weights. Tasks: digits (fsdd, labels), read speech with an accent (speechocean762, texts), and two that did
+not choose how `rank` orders: Arabic commands (labels) and spelled names (an4, texts). Each candidate is ranked on the training set by its defaults, and fine-tuned on it (its upper two layers, a few epochs, the same recipe
 for all); the error on the test set, which `rank` never sees, gives the true order. Kendall's tau between both, over all and over
 the pretrained ones alone, and how many of the pairs that the test set tells apart are in order; the regret: how much worse the
 first of the ranking is than the best; the cost: seconds of all fine-tunes by those of ranking. Fine-tunes that are done stay in
@@ -45,7 +45,12 @@ class Task:
     epochs: int
 
 
-TASKS = (Task("commands", "classification", "fsdd", 8), Task("dialect", "ctc", "speechocean762", 8))
+TASKS = (
+    Task("commands", "classification", "fsdd", 8),
+    Task("dialect", "ctc", "speechocean762", 8),
+    Task("arabic", "classification", "extra_arabic_commands", 8),
+    Task("spelling", "ctc", "an4", 8),
+)
 
 
 def main() -> None:
@@ -99,8 +104,8 @@ def measure(task: Task, manifest: Path, candidates: dict[str, Path], epochs: int
     for name, path in candidates.items():
         errors[name], seconds[name] = tuned(task, manifest, path, epochs, place / name)
         own = next(one for one in ranking.candidates if one.model == str(path))
-        best = own.layers[own.best_layer]
-        ranked = f"score {own.score:.3f}, probe {best.probe:.3f}, LogME {best.logme:.3f}"
+        best, head = own.layers[own.best_layer], f", WER of a new head {own.head.wer:.3f}" if own.head else ""
+        ranked = f"score {own.score:.3f}, best layer's probe {best.probe:.3f}, LogME {best.logme:.3f}{head}"
         print(f"{task.name} {name}: {ranked}; fine-tuned in {seconds[name]:.0f} s to an error of {errors[name]:.4f}", flush=True)
     pretrained = [name for name in candidates if not name.endswith("random")]
     taus = [

@@ -120,8 +120,8 @@ def adapt(
     rounds
         At most.
     min_confidence, max_disagreement
-        Texts of which the model is less sure, or which change more when model and recording are disturbed (see `PseudoLabel`), are
-        not learned.
+        Texts of which the model is less sure, or which change more when model and recording are disturbed, are not learned; see
+        `PseudoLabel`.
     language_model
         For a CTC model to write down with, see `speechxfer.decoding.make_decoder`.
     reference
@@ -329,9 +329,10 @@ def _is_firm(label: PseudoLabel, min_confidence: float, max_disagreement: float)
 
 def _must_be_enough(rows: Sequence[int], recordings: Manifest, firm: dict[str, float]) -> None:
     if len(rows) < _FEWEST:
+        asked = f"confidence from {firm['min_confidence']:g}, disagreement up to {firm['max_disagreement']:g}"
         what = (
-            f"the model is firm about {len(rows)} of {len(recordings)} utterances (confidence from {firm['min_confidence']:g}, "
-            f"disagreement up to {firm['max_disagreement']:g}), too few to learn from; expected {_FEWEST} or more: label some, or allow more"
+            f"the model is firm about {len(rows)} of {len(recordings)} utterances ({asked}), too few to learn from; "
+            f"expected {_FEWEST} or more: label some, or allow more"
         )
         raise DataError([Problem(recordings.source, None, what, skippable=False)])
 

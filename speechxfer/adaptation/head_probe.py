@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechxfer.data import Manifest, split_manifest
-from speechxfer.evaluation import RowErrors, character_errors, total, word_errors
+from speechxfer.evaluation import character_errors, total, word_errors
 from speechxfer.recipe import Recipe
 from speechxfer.report import read_answers
 from speechxfer.training import finetune
@@ -50,7 +50,7 @@ def probe_head(
     device: str = "auto",
     precision: str = "auto",
     store: str | Path | None = None,
-) -> tuple[HeadProbe, RowErrors]:
+) -> HeadProbe:
     """Fine-tune a linear head on half of a sample, and test it on most of the rest.
 
     Parameters
@@ -70,8 +70,6 @@ def probe_head(
     -------
     HeadProbe
         Rates over all that was tested.
-    RowErrors
-        Wrong characters, row by row, with the blocks given.
 
     Raises
     ------
@@ -89,16 +87,12 @@ def probe_head(
         parted.write(manifest)
         finetune(_recipe(model, manifest, min(_BATCH_SECONDS, trained_on / _BATCHES), device, precision, store), run)
         ids, rows = read_answers(run / "answers.csv")
-    characters = character_errors(rows.references, rows.answers)
-    block_of = dict(zip(sample.columns["id"], blocks, strict=True))
-    probe = HeadProbe(
+    return HeadProbe(
         minutes=round(trained_on / 60, 2),
         utterances=len(ids),
-        cer=total(characters).rate or 0.0,
+        cer=total(character_errors(rows.references, rows.answers)).rate or 0.0,
         wer=total(word_errors(rows.references, rows.answers)).rate or 0.0,
     )
-    errors, sizes = [one.errors for one in characters], [one.reference_length for one in characters]
-    return probe, RowErrors(errors, sizes, [block_of[one] for one in ids], measure="cer")
 
 
 def _recipe(

@@ -1,8 +1,8 @@
 """Labelled utterances and candidate models in; which one to fine-tune, out, before anything but small heads is trained.
 
 Each model encodes the same sample, frozen. What its layers know of the targets is measured by a linear probe on speakers that it
-was not fitted to, and by LogME; for texts a new CTC head is trained on its last layer, too, and its errors give the order. Needs
-the extra `cluster` (scikit-learn).
+was not fitted to, and by LogME; the probe of the last layer, where the head of a fine-tune sits, gives the order. For texts a new
+CTC head is trained there, too, which says what to expect. Needs the extra `cluster` (scikit-learn).
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Candidate:
     model
         As it was named.
     score
-        Of its best layer's probe: accuracy; for `ctc`, 1 - CER of the new head, below 0 where it writes more than was said.
+        Of its last layer's probe, see `LayerScore`.
     interval
         95 % of the bootstrap's draws.
     best_layer, layers
-        From 0, which is what goes into the first layer.
+        From 0, which is what goes into the first layer; the best by the probe.
     first_share
         Share of the bootstrap's draws in which it comes first.
     parameters
@@ -188,7 +188,7 @@ def rank(
                 progress(number, steps)
         # Only now, since a run writes into the store itself.
         for number, (name, place) in enumerate(places.items() if task == "ctc" else (), start=len(named) + 1):
-            found[name] = _with_head(found[name], place, sample, device, precision, store)
+            found[name] = replace(found[name], head=_head(place, sample, device, precision, store))
             progress(number, steps)
     candidates, within = _ordered(found)
     return Ranking(task, len(sample), over, found[named[0]].drawn_over, candidates, within, _verdict(candidates, within))
@@ -254,11 +254,10 @@ def _blocks(sample: Manifest, fewest: int) -> tuple[npt.NDArray[np.str_], str]:
 
 @dataclass(frozen=True)
 class _Findings:
-    """What was measured of one model; per utterance that counts: what it got right, of how much, and its block to draw by."""
+    """What was measured of one model; of each utterance its score by the last layer's probe, and its block to draw by."""
 
     layers: tuple[LayerScore, ...]
-    right: Floats
-    sizes: Floats
+    scores: Floats
     blocks: npt.NDArray[np.str_]
     drawn_over: str
     parameters: int
@@ -268,14 +267,14 @@ class _Findings:
 
 
 def _examine(encoder: StatisticsEncoder, sample: Manifest, task: Task, others: Manifest | None) -> _Findings:
-    """Score each layer by probes; what counts is the best layer's."""
+    """Score each layer by probes; what counts is the last one's."""
     targets, (blocks, _), drawn = _targets(sample, task), _blocks(sample, fewest=2), _blocks(sample, fewest=_FEWEST_DRAWN)
     start = time.perf_counter()
     statistics = _encode(encoder, sample)
     factor = (time.perf_counter() - start) / sum(map(float, sample.columns["duration"]))
     probed = [probe_layer(_means(statistics, layer), targets, blocks, task) for layer in range(statistics.shape[1])]
-    layers, rights = zip(*probed, strict=True)
-    best = max(range(len(layers)), key=lambda layer: layers[layer].probe)
+    layers, scores = zip(*probed, strict=True)
+    best = _best(layers)
     gap = None
     if others is not None:
         pair = (sample, others)
@@ -284,8 +283,11 @@ def _examine(encoder: StatisticsEncoder, sample: Manifest, task: Task, others: M
             tuple(part.columns.get("speaker", [""] * len(part)) for part in pair),  # type: ignore[arg-type]
             tuple(part.columns["id"] for part in pair),  # type: ignore[arg-type]
         )
-    sizes = np.ones(len(sample))
-    return _Findings(layers, rights[best], sizes, *drawn, encoder.num_parameters, factor, gap)
+    return _Findings(layers, scores[-1], *drawn, encoder.num_parameters, factor, gap)
+
+
+def _best(layers: Sequence[LayerScore]) -> int:
+    return max(range(len(layers)), key=lambda layer: layers[layer].probe)
 
 
 def _encode(encoder: StatisticsEncoder, manifest: Manifest) -> Statistics:
@@ -297,27 +299,17 @@ def _means(statistics: Statistics, layer: int) -> Floats:
     return statistics[:, layer, : statistics.shape[2] // 2].astype(float)
 
 
-def _with_head(
-    findings: _Findings, place: str, sample: Manifest, device: str, precision: str, store: str | Path | None
-) -> _Findings:
-    """Let what a new head reads count, not what a linear probe of letters knows."""
+def _head(place: str, sample: Manifest, device: str, precision: str, store: str | Path | None) -> HeadProbe:
     blocks, _ = _blocks(sample, fewest=_FEWEST_PARTED)
     kind = "fp32" if precision == "int8" else precision
-    head, rows = probe_head(place, sample, blocks.tolist(), device=device, precision=kind, store=store)
-    sizes = np.array(rows.sizes, dtype=float)
-    drawn, drawn_over = np.array(rows.blocks), findings.drawn_over
-    if len(set(rows.blocks)) < _FEWEST_DRAWN:
-        drawn, drawn_over = np.arange(len(sizes)).astype(str), "utterance"
-    right = sizes - np.array(rows.errors)
-    return replace(findings, right=right, sizes=sizes, blocks=drawn, drawn_over=drawn_over, head=head)
+    return probe_head(place, sample, blocks.tolist(), device=device, precision=kind, store=store)
 
 
 def _ordered(found: Mapping[str, _Findings]) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     """Give candidates from the best on, and who of them is within noise of the first."""
-    scores = {name: float(one.right.sum() / one.sizes.sum()) for name, one in found.items()}
+    scores = {name: float(one.scores.mean()) for name, one in found.items()}
     names = sorted(found, key=lambda name: (-scores[name], name))
-    one = found[names[0]]
-    draws = _draw_scores(np.stack([found[name].right for name in names]), one.sizes, one.blocks)
+    draws = _draw_scores(np.stack([found[name].scores for name in names]), found[names[0]].blocks)
     lowest, highest = np.percentile(draws, [2.5, 97.5], axis=1)
     first = np.bincount(draws.argmax(axis=0), minlength=len(names)) / draws.shape[1]
     candidates = tuple(
@@ -325,7 +317,7 @@ def _ordered(found: Mapping[str, _Findings]) -> tuple[tuple[Candidate, ...], tup
             model=name,
             score=scores[name],
             interval=(float(lowest[place]), float(highest[place])),
-            best_layer=max(range(len(found[name].layers)), key=lambda layer: found[name].layers[layer].probe),
+            best_layer=_best(found[name].layers),
             layers=found[name].layers,
             first_share=float(first[place]),
             parameters=found[name].parameters,
@@ -340,21 +332,20 @@ def _ordered(found: Mapping[str, _Findings]) -> tuple[tuple[Candidate, ...], tup
     return candidates, tuple(name for name, low in zip(names[1:], behind[1:], strict=True) if low <= 0)
 
 
-def _draw_scores(right: Floats, sizes: Floats, blocks: npt.NDArray[np.str_]) -> Floats:
-    """Give scores `[models, draws]` of what was right `[models, utterances]`: blocks with replacement, the same for all."""
+def _draw_scores(scores: Floats, blocks: npt.NDArray[np.str_]) -> Floats:
+    """Give mean scores `[models, draws]` of `[models, utterances]`: blocks with replacement, the same for all."""
     names, block_of = np.unique(blocks, return_inverse=True)
-    sums = np.stack([np.bincount(block_of, row, len(names)) for row in right])
-    of = np.bincount(block_of, sizes, len(names))
+    sums = np.stack([np.bincount(block_of, row, len(names)) for row in scores])
+    sizes = np.bincount(block_of, minlength=len(names))
     times = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), _DRAWS).T
-    return (sums @ times) / (of @ times)
+    return (sums @ times) / (sizes @ times)
 
 
 def _verdict(candidates: Sequence[Candidate], within: Sequence[str]) -> str:
     best = candidates[0]
     if best.model == RANDOM or RANDOM in within:
         return "No model does clearly better than random weights here: take more or other data, or other models."
-    kind = "new head" if best.head else "probe"
-    said = f"{best.model}: best {kind} ({best.score:.3f}, first in {best.first_share:.0%} of the draws)"
+    said = f"{best.model}: best probe ({best.score:.3f}, first in {best.first_share:.0%} of the draws)"
     cheaper = [one for one in candidates if one.model in within and one.parameters * _MUCH_CHEAPER <= best.parameters]
     taken = min(cheaper, key=lambda one: one.parameters) if cheaper else best
     if cheaper:

@@ -147,7 +147,7 @@ def show_candidates(found: Ranking, console: Console) -> None:
     """Print models from the best on, with what they cost, and which one to take."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     heads, gaps = found.task == "ctc", any(one.gap for one in found.candidates)
-    score = ("1 - CER", "95 %", "first in", "WER", "letters explained") if heads else ("accuracy", "95 %", "first in")
+    score = ("letters explained" if heads else "accuracy", "95 %", "first in", *(("WER of a head",) if heads else ()))
     costs = ("parameters", "memory", "real-time factor")
     for heading in ("model", *score, "best layer", "LogME there", *(["gap to target"] if gaps else []), *costs):
         table.add_column(heading, justify="left" if heading == "model" else "right", overflow="fold")
@@ -155,7 +155,7 @@ def show_candidates(found: Ranking, console: Console) -> None:
         interval = f"{one.interval[0]:.3f} - {one.interval[1]:.3f}"
         layer = f"{one.best_layer} of {len(one.layers) - 1}"
         best = one.layers[one.best_layer]
-        head = (f"{one.head.wer:.3f}", f"{best.probe:.3f}") if one.head else ()
+        head = (f"{one.head.wer:.3f}",) if one.head else ()
         gap = (f"{one.gap.a_distance.between:.2f} (halves {one.gap.a_distance.halves:.2f})",) if one.gap else ()
         cost = (f"{one.parameters / 1e6:.1f} M", f"{one.weights_mb:.0f} MB", f"{one.real_time_factor:.3f}")
         first = (f"{one.score:.3f}", interval, _percent(one.first_share), *head)
