@@ -2,13 +2,14 @@
 
     python scripts/benchmarks/rank.py --shared ../shared --out runs/rank [--quick]
 
-Candidates: the encoders of whisper-base and whisper-tiny.en, the lower two layers of each, the embedded `tiny`, and the shapes of
-the first two with random weights. Tasks: digits (fsdd, labels), read speech with an accent (speechocean762, texts), and two that did
-not choose how `rank` orders: Arabic commands (labels) and spelled names (an4, texts). Each candidate is ranked on the training set by its defaults, and fine-tuned on it (its upper two layers, a few epochs, the same recipe
-for all); the error on the test set, which `rank` never sees, gives the true order. Kendall's tau between both, over all and over
-the pretrained ones alone, and how many of the pairs that the test set tells apart are in order; the regret: how much worse the
-first of the ranking is than the best; the cost: seconds of all fine-tunes by those of ranking. Fine-tunes that are done stay in
-`--out` and are not repeated.
+Candidates: the encoders of whisper-base and whisper-tiny.en, the lower two layers of each, the embedded `tiny`, and the shapes
+of the first two with random weights. Tasks: digits (fsdd, labels), read speech with an accent (speechocean762, texts), and two
+that did not choose how `rank` orders: Arabic commands (labels) and spelled names (an4, texts). Each candidate is ranked on the
+training set by its defaults, and fine-tuned on it (its upper two layers, a few epochs, the same recipe for all); the error on
+the test set, which `rank` never sees, gives the true order. Kendall's tau between both, over all and over the pretrained ones
+alone, and how many of the pairs that the test set tells apart are in order; the regret: how much worse the first of the ranking
+is than the best; the cost: seconds of all fine-tunes by those of ranking. Fine-tunes that are done stay in `--out` and are not
+repeated.
 The last line printed is one JSON object; the exit code is 1 if a bar is missed.
 """
 

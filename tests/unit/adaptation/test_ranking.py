@@ -93,7 +93,7 @@ def test_from_audio_to_a_verdict(tones, small_models, speechxfer, task):
         assert probes[one["best_layer"]] == max(probes)
         assert one["score"] == pytest.approx(probes[-1]) and bool(one["head"]) == (task == "ctc")
         assert one["weights_mb"] == pytest.approx(one["parameters"] * 4 / 2**20, abs=0.1)
-    assert scores[0] > 0.9 if task == "classification" else max(scores[0], 0) < 1  # tones are easy to tell apart
+    assert scores[0] > 0.9  # tones are easy to tell apart
     assert ("Expect WER of about" in found["verdict"]) == (task == "ctc") or "random weights" in found["verdict"]
 
 
