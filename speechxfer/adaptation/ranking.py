@@ -361,5 +361,5 @@ def _expected(taken: Candidate) -> str:
     """Say what to expect of a fine-tune, from what the head alone reached on the sample."""
     if taken.head is None:
         return f"A head alone is right in about {taken.score:.0%}; upper layers and more data may do better."
-    reached = f"{taken.head.wer:.0%} on speakers that its head did not hear, from {taken.head.minutes:.0f} minutes"
-    return f"Expect WER of about {reached}; upper layers and more data may do better."
+    reached = f"a head alone reached that on speakers it did not hear, from {taken.head.minutes:.0f} minutes"
+    return f"Expect WER of about {taken.head.wer:.0%} or less: {reached}; upper layers and more data may do better."
