@@ -177,14 +177,14 @@ def rank(
         places = {name: _random_twin(shape, folder) if name == RANDOM else name for name in named}
         with _opened(store) as features:
             given: dict[str, Any] = {"device": device, "precision": precision, "store": features}
-            encoders = {name: StatisticsEncoder(place, **given) for name, place in places.items()}
-            most_seconds = min(encoder.max_seconds for encoder in encoders.values())
+            # Each is loaded here and dropped again: one that cannot be is refused at once, and memory holds one at a time.
+            most_seconds = min(StatisticsEncoder(place, **given).max_seconds for place in places.values())
             sample = _sample(checked["data"], most_seconds, _MOST[task])
             others = others and _sample(others, most_seconds, _MOST_OF_TARGET)
             _, over = _blocks(sample, fewest=2)
             found: dict[str, _Findings] = {}
-            for number, (name, encoder) in enumerate(encoders.items(), start=1):
-                found[name] = _examine(encoder, sample, task, others)
+            for number, (name, place) in enumerate(places.items(), start=1):
+                found[name] = _examine(StatisticsEncoder(place, **given), sample, task, others)
                 progress(number, steps)
         # Only now, since a run writes into the store itself.
         for number, (name, place) in enumerate(places.items() if task == "ctc" else (), start=len(named) + 1):

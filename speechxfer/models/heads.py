@@ -5,10 +5,13 @@ All heads compute in fp32, whatever the autocast around them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+_BLANK_SHARE = 0.2
 
 
 class LinearCtcHead(nn.Module):
@@ -142,3 +145,24 @@ class PooledClassificationHead(nn.Module):
             if pooled.shape[1] == 1:
                 return self.output(self.dropout(pooled[:, 0]))
             return self.output(self.dropout((pooled * self.layer_weights.softmax(dim=0)[:, None]).sum(dim=1)))
+
+
+def output_layer(model: nn.Module) -> tuple[str, nn.Linear]:
+    """Give the layer that makes logits, and its name: of our own heads, or of a native CTC model or classifier."""
+    name = next(name for name in ("head.output", "lm_head", "classifier") if name in dict(model.named_modules()))
+    layer = model.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+    return name, layer
+
+
+@torch.no_grad()
+def expect_blank(model: nn.Module) -> None:
+    """Let a new CTC head begin with the blank likely, as it is in most frames once a model has learned.
+
+    From equal shares CTC first learns which symbols are frequent, and by chance of the random weights may settle on spelling
+    frame by frame, hardly a blank between, from where it does not come back (compare A. Zeyer, R. Schlüter and H. Ney, "Why does
+    CTC result in peaky behavior?", 2021). A prior in the last bias is that of T.-Y. Lin et al., "Focal loss for dense object
+    detection", ICCV 2017.
+    """
+    _, output = output_layer(model)
+    output.bias[0] = math.log(_BLANK_SHARE / (1 - _BLANK_SHARE) * (output.out_features - 1))

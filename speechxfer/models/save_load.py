@@ -14,12 +14,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import (
-    AutoConfig,
-    PretrainedConfig,
-    PreTrainedModel,
-    WhisperForConditionalGeneration,
-)
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, WhisperForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
 from speechxfer.data import Vocabulary
@@ -30,6 +25,7 @@ from speechxfer.models.directory import encoder_weights, load_strictly, read_con
 from speechxfer.models.encoder_head import EncoderHeadConfig, EncoderHeadModel
 from speechxfer.models.families import Family, known_families
 from speechxfer.models.frontend import Frontend
+from speechxfer.models.heads import expect_blank
 from speechxfer.models.language_adapters import adapters_with_head, language_adapters, save_language_adapters
 from speechxfer.models.runtimes import OnnxModel
 from speechxfer.models.tokens import Tokens
@@ -168,7 +164,7 @@ def new_head(
     Returns
     -------
     SpeechModel
-        In fp32, on the CPU; the head starts random.
+        In fp32, on the CPU; the head starts random, a CTC head with the blank likely.
 
     Raises
     ------
@@ -205,6 +201,8 @@ def new_head(
         if target_lang:
             weights |= language_adapters(path, family, target_lang)
         load_strictly(encoder_of(model), weights, path)
+    if task == "ctc":
+        expect_blank(model)
     frontend = Frontend.load(path, family)
     return SpeechModel(model, family, frontend, task, vocabulary, tuple(labels), normaliser, target_lang=target_lang)
 
@@ -345,10 +343,12 @@ def _load_whisper(path: Path, config: dict[str, Any]) -> SpeechModel:
 
 def with_random_weights(speech_model: SpeechModel) -> SpeechModel:
     """Give the same shape with weights drawn anew: the control that shows what transfer is worth."""
-    if not speech_model.tokens:
-        return replace(speech_model, model=type(speech_model.model)(speech_model.model.config))
-    model = adaptive_whisper(speech_model.model.config)  # type: ignore[arg-type]
-    model.generation_config = speech_model.tokens.generation
+    config: Any = speech_model.model.config
+    model = adaptive_whisper(config) if speech_model.tokens else type(speech_model.model)(config)
+    if speech_model.tokens:
+        model.generation_config = speech_model.tokens.generation
+    if speech_model.task == "ctc":
+        expect_blank(model)
     return replace(speech_model, model=model)
 
 

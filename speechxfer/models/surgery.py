@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from speechxfer.models.heads import output_layer
 from speechxfer.models.save_load import SpeechModel
 
 # Of new rows, below the lowest old one: e^-10 adds less than 1e-4 to a frame's probability mass, and gradients undo it fast.
@@ -63,9 +64,7 @@ def extend_labels(speech_model: SpeechModel, labels: Sequence[str]) -> SpeechMod
 @torch.no_grad()
 def _extend(model: nn.Module, count: int, first_symbol: int) -> None:
     """Add rows to the output layer: the mean of the old rows, which favours no symbol, with a bias below all others."""
-    name = next(name for name in ("head.output", "lm_head", "classifier") if name in dict(model.named_modules()))
-    old = model.get_submodule(name)
-    assert isinstance(old, nn.Linear)
+    name, old = output_layer(model)
     rows = old.weight[first_symbol:].mean(dim=0, keepdim=True).expand(count, -1)
     bias = (old.bias.min() - _BIAS_BELOW).expand(count)
     new = nn.Linear(old.in_features, old.out_features + count)

@@ -10,7 +10,7 @@ from transformers import AutoModelForAudioClassification, AutoModelForCTC
 import speechxfer.auto  # noqa: F401 (registers the pair)
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
-from speechxfer.models import load_model, new_head
+from speechxfer.models import load_model, new_head, with_random_weights
 
 
 @pytest.mark.parametrize("name", ["whisper", "wav2vec2-group", "wav2vec2-layer"])
@@ -61,6 +61,17 @@ def test_weights_of_an_old_torch_are_read(small_models, tmp_path):
     ]
     first, second = (item.model.base_model.encoder.pos_conv_embed.conv.weight for item in made)
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("num_symbols", [3, 4000])
+@pytest.mark.parametrize(("name", "head"), [("whisper", "linear"), ("whisper", "blstm"), ("wav2vec2-group", "linear")])
+def test_a_new_ctc_head_gives_the_blank_the_same_share_of_any_vocabulary(small_models, name, head, num_symbols):
+    vocabulary = Vocabulary(tuple(map(chr, range(0x4E00, 0x4E00 + num_symbols))))
+    made = new_head(small_models[name], "ctc", vocabulary=vocabulary, head=head)
+    for model in (made.model, with_random_weights(made).model):
+        output = model.lm_head if made.is_native else model.head.output
+        assert output.bias.softmax(dim=0)[0].item() == pytest.approx(0.2)
+        assert not output.bias[1:].any() and output.weight.std() > 0
 
 
 def test_a_head_that_is_there_is_replaced_and_the_encoder_kept(small_models, tmp_path):
