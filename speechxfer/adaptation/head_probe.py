@@ -16,7 +16,7 @@ from speechxfer.training import finetune
 
 _EPOCHS = 25
 _BATCHES = 12  # in each, at least: a head needs some hundred steps, however little there is to learn from
-_LEARNING_RATE = 2e-3
+_LEARNING_RATE = 5e-3
 _BATCH_SECONDS = 48.0
 _SHARES = {"dev": 0.1, "test": 0.4}
 _BLOCK = "block"
