@@ -165,4 +165,5 @@ def expect_blank(model: nn.Module) -> None:
     detection", ICCV 2017.
     """
     _, output = output_layer(model)
-    output.bias[0] = math.log(_BLANK_SHARE / (1 - _BLANK_SHARE) * (output.out_features - 1))
+    num_symbols = max(1, output.out_features - 1)  # there are none where all texts are at fault, which is said once all is loaded
+    output.bias[0] = math.log(_BLANK_SHARE / (1 - _BLANK_SHARE) * num_symbols)
