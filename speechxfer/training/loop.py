@@ -28,6 +28,7 @@ from speechxfer.training.state import StageState
 from speechxfer.training.step import MicroBatch, Stepper
 
 COLLAPSED_SHARE = 0.995
+COLLAPSED_STEPS = 200  # until then answering blank everywhere is where CTC begins: a short run goes on to its end
 COLLAPSE_ADVICE = (
     "the model answers blank everywhere. Likely causes: the learning rate of the head is too high or too low, too few steps "
     "(more epochs, smaller training.batch_seconds), or texts that do not belong to the audio"
@@ -222,7 +223,8 @@ def _tell_epoch(
     }
     run.tell("epoch", **record, blank_share=dev.blank_share, best_epoch=state.best.epoch)
     accelerator.log({name: value for name, value in record.items() if isinstance(value, float)}, step=state.steps)
-    collapsed = recipe.task == "ctc" and dev.blank_share > COLLAPSED_SHARE and epoch >= max(3, epochs // 3)
+    had_time = epoch == epochs or (epoch >= max(3, epochs // 3) and state.steps >= COLLAPSED_STEPS)
+    collapsed = recipe.task == "ctc" and dev.blank_share > COLLAPSED_SHARE and had_time
     if collapsed:
         run.tell("collapse", stage=state.number, epoch=epoch, blank_share=dev.blank_share, advice=COLLAPSE_ADVICE)
     return collapsed
