@@ -30,8 +30,9 @@ def run(shared, tmp_path_factory):
 
 def test_loss_falls_and_scores_add_up(run):
     report, _, events = run
-    losses = [event["loss"] for event in events if event["event"] == "epoch"]
-    assert losses[-1] < 0.7 * losses[0]
+    # Of the head alone: the second stage begins with what was best on dev, one speaker of whom chance decides.
+    losses = [event["loss"] for event in events if event["event"] == "epoch" and event["stage"] == 0]
+    assert len(losses) == 12 and losses[-1] < 0.7 * losses[0]
     for scores in report["sets"].values():
         words = scores["counts"]["words"]
         errors = words["substitutions"] + words["deletions"] + words["insertions"]
