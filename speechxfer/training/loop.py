@@ -28,7 +28,7 @@ from speechxfer.training.state import StageState
 from speechxfer.training.step import MicroBatch, Stepper
 
 COLLAPSED_SHARE = 0.995
-COLLAPSED_STEPS = 200  # until then answering blank everywhere is where CTC begins: a short run goes on to its end
+COLLAPSED_STEPS = 300  # until then answering blank everywhere is where CTC begins: a short run goes on to its end
 COLLAPSE_ADVICE = (
     "the model answers blank everywhere. Likely causes: the learning rate of the head is too high or too low, too few steps "
     "(more epochs, smaller training.batch_seconds), or texts that do not belong to the audio"

@@ -319,7 +319,7 @@ def test_a_loss_that_is_not_finite_names_the_utterances(small_whisper, tones, tm
         finetune(recipe(small_whisper, tones, model__train="head"), tmp_path / "run")
 
 
-@pytest.mark.parametrize(("steps", "epoch"), [(1, 4), (200, 12)])
+@pytest.mark.parametrize(("steps", "epoch"), [(1, 4), (300, 12)])
 def test_a_collapsed_model_stops_with_advice_once_it_had_time(small_whisper, tones, tmp_path, monkeypatch, steps, epoch):
     monkeypatch.setattr("speechxfer.training.loop.COLLAPSED_STEPS", steps)
     changes = {"task": "ctc", "training__epochs": 12, "training__head_learning_rate": 1e-9, "model__train": "head"}
