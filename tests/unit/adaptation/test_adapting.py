@@ -147,7 +147,7 @@ def test_true_texts_help_and_every_round_starts_from_the_old_weights(model, tone
     assert_same(teachers[1].model.state_dict(), weights(out / "round-1"))
     last = max(number for number, one in enumerate(result.rounds, start=1) if one.accepted)
     assert_same(load_model(result.model).model.state_dict(), weights(out / f"round-{last}"))
-    assert result.test["after"]["wer"] < result.test["before"]["wer"]
+    assert result.test["after"]["cer"] < result.test["before"]["cer"]
     assert result.recovered_share is None  # the reference is no better than where it began
     assert json.loads((out / "adapt.json").read_text()) == json.loads(json.dumps(result.to_dict()))
 
