@@ -223,7 +223,7 @@ def _tell_epoch(
     }
     run.tell("epoch", **record, blank_share=dev.blank_share, best_epoch=state.best.epoch)
     accelerator.log({name: value for name, value in record.items() if isinstance(value, float)}, step=state.steps)
-    had_time = epoch == epochs or (epoch >= max(3, epochs // 3) and state.steps >= COLLAPSED_STEPS)
+    had_time = epoch >= max(3, epochs // 3) and (state.steps >= COLLAPSED_STEPS or epoch == epochs)
     collapsed = recipe.task == "ctc" and dev.blank_share > COLLAPSED_SHARE and had_time
     if collapsed:
         run.tell("collapse", stage=state.number, epoch=epoch, blank_share=dev.blank_share, advice=COLLAPSE_ADVICE)

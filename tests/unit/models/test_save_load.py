@@ -11,6 +11,7 @@ import speechxfer.auto  # noqa: F401 (registers the pair)
 from speechxfer.data import Vocabulary
 from speechxfer.errors import ModelError
 from speechxfer.models import load_model, new_head, with_random_weights
+from speechxfer.models.heads import output_layer
 
 
 @pytest.mark.parametrize("name", ["whisper", "wav2vec2-group", "wav2vec2-layer"])
@@ -69,7 +70,7 @@ def test_a_new_ctc_head_gives_the_blank_the_same_share_of_any_vocabulary(small_m
     vocabulary = Vocabulary(tuple(map(chr, range(0x4E00, 0x4E00 + num_symbols))))
     made = new_head(small_models[name], "ctc", vocabulary=vocabulary, head=head)
     for model in (made.model, with_random_weights(made).model):
-        output = model.lm_head if made.is_native else model.head.output
+        _, output = output_layer(model)
         assert output.bias.softmax(dim=0)[0].item() == pytest.approx(0.2, abs=1e-5)
         assert not output.bias[1:].any() and output.weight.std() > 0
 

@@ -6,15 +6,11 @@ import torch
 from speechxfer.data import Vocabulary
 from speechxfer.decoding import recognise
 from speechxfer.models import Features, SplitModel, collate, extend_labels, extend_vocabulary, load_model, new_head
+from speechxfer.models.heads import output_layer
 from speechxfer.training.loss import ctc_losses
 
 HEADS = [("whisper", "linear"), ("whisper", "blstm"), ("wav2vec2-group", "linear"), ("wav2vec2-layer", "blstm")]
 OLD = Vocabulary(tuple("abcdefgh "))
-
-
-def output_of(speech_model):
-    modules = dict(speech_model.model.named_modules())
-    return next(modules[name] for name in ("head.output", "lm_head", "classifier") if name in modules)
 
 
 def features_of(speech_model, clips):
@@ -29,8 +25,8 @@ def test_old_material_reads_and_costs_the_same_at_first(small_models, clips, tmp
     torch.manual_seed(0)
     made = new_head(small_models[name], "ctc", vocabulary=OLD, head=head, head_hidden_size=8)
     with torch.no_grad():
-        output_of(made).weight.mul_(5)  # sure of itself, as a trained head is, and seldom silent
-        output_of(made).bias[0] = -3
+        output_layer(made.model)[1].weight.mul_(5)  # sure of itself, as a trained head is, and seldom silent
+        output_layer(made.model)[1].bias[0] = -3
     made.save(tmp_path)
     long = [clip for clip in clips if len(clip) > 3000]
     texts = [OLD.encode("abc ah"), OLD.encode("hg")]
@@ -47,7 +43,7 @@ def test_old_material_reads_and_costs_the_same_at_first(small_models, clips, tmp
     heard_after, losses_after = read(extended)
     assert heard_after == heard and any(heard)
     assert (losses_after - losses).abs().max() <= 1e-3
-    old, new = output_of(load_model(tmp_path)), output_of(extended)
+    old, new = output_layer(load_model(tmp_path).model)[1], output_layer(extended.model)[1]
     assert torch.equal(new.weight[:10], old.weight) and torch.equal(new.bias[:10], old.bias)
     extended.save(tmp_path / "extended")
     assert read(load_model(tmp_path / "extended"))[0] == heard
@@ -57,7 +53,7 @@ def test_new_rows_learn_at_once(small_models, clips):
     torch.manual_seed(0)
     made = extend_vocabulary(new_head(small_models["whisper"], "ctc", vocabulary=OLD), ["0"])
     split, features = features_of(made, clips[2:])
-    output = output_of(made).requires_grad_(True)
+    output = output_layer(made.model)[1].requires_grad_(True)
     optimizer = torch.optim.AdamW(output.parameters(), lr=0.1)
     batch, target = collate(features), made.vocabulary.encode("0a0")
     for _ in range(100):
