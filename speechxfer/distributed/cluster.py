@@ -81,6 +81,8 @@ def check_nodes(model: str | None) -> None:
         try:
             problem = ray.get(answer, timeout=_PATIENCE_SECONDS)
         except Exception as error:
+            if node["NodeID"] not in [one["NodeID"] for one in _alive()]:
+                continue  # died before it was asked, which Ray notices late: the others do without it
             problem = f"cannot run speechxfer: {str(error).strip().splitlines()[-1]}"
         if problem:
             problems.append(f"node {node['NodeManagerHostname']} ({node['NodeID'][:8]}): {problem}")

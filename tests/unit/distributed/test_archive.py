@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 
 from speechxfer.distributed import Ledger, transcribe_archive
 from speechxfer.distributed.archive import _wer
+from speechxfer.distributed.cluster import connect
 from speechxfer.distributed.ledger import Batch
 from speechxfer.errors import ClusterError
 from speechxfer.transcription import find_recordings, render
@@ -83,6 +84,16 @@ def test_a_node_that_dies_costs_nothing_but_its_work_in_flight(cluster, archive,
     check_whole(tmp_path / "out", recordings)
 
 
+def test_a_node_that_died_just_now_is_not_waited_for_when_work_begins_again(cluster, archive, tmp_path):
+    recordings = archive(*(f"{number:02}.wav" for number in range(4)))
+    connect(cluster.address)
+    doomed = cluster.add_node(num_cpus=1)
+    cluster.remove_node(doomed, allow_graceful=False)  # Ray takes a while to notice
+    assert any(node["NodeID"] == doomed.node_id and node["Alive"] for node in ray.nodes())
+    transcribe_archive(recordings, str(tmp_path / "out"), Reader, cluster=cluster.address, batch_size=2)
+    check_whole(tmp_path / "out", recordings)
+
+
 def test_a_driver_that_is_killed_is_followed_by_one_that_goes_on(cluster, archive, tmp_path):
     recordings = archive(*(f"{number:02}.wav" for number in range(16)))
     out = tmp_path / "out"
@@ -109,8 +120,6 @@ def test_a_driver_that_is_killed_is_followed_by_one_that_goes_on(cluster, archiv
 
 
 def test_a_slow_node_does_less_and_holds_nobody_up(cluster, archive, tmp_path):
-    import ray
-
     recordings = archive(*(f"{number:02}.wav" for number in range(40)))
     (tmp_path / "by").mkdir()
     slow = next(node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
