@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechxfer.data import Manifest, split_manifest
-from speechxfer.evaluation import character_errors, total, word_errors
+from speechxfer.data import Manifest, Vocabulary, split_manifest
+from speechxfer.evaluation import evaluate
+from speechxfer.features import DiskStore, Keys
+from speechxfer.models import for_inference, new_head
 from speechxfer.recipe import Recipe
-from speechxfer.report import read_answers
-from speechxfer.training import finetune
+from speechxfer.training import fit
 
 _EPOCHS = 25
 _BATCHES = 12  # in each, at least: a head needs some hundred steps, however little there is to learn from
@@ -42,14 +44,28 @@ class HeadProbe:
     wer: float
 
 
+def frame_key(model: str | Path, device: str, precision: str, store: DiskStore) -> Keys:
+    """Give the function that says under which key a store keeps the frames that `probe_head` trains a head on.
+
+    Parameters
+    ----------
+    model, device, precision
+        As there.
+    store
+        Of the directory that it will be given.
+    """
+    under_head = new_head(model, "ctc", vocabulary=Vocabulary.from_texts(["any"]))
+    split, exactness = for_inference(under_head, device, precision)
+    return store.keys(split, under_head.frontend, exactness, None)
+
+
 def probe_head(
     model: str | Path,
     sample: Manifest,
     blocks: Sequence[str],
-    *,
-    device: str = "auto",
-    precision: str = "auto",
-    store: str | Path | None = None,
+    store: str | Path,
+    device: str,
+    precision: str,
 ) -> HeadProbe:
     """Fine-tune a linear head on half of a sample, and test it on most of the rest.
 
@@ -61,10 +77,10 @@ def probe_head(
         Checked, see `speechxfer.data.check_sets`.
     blocks
         What each row belongs to, such as its speaker; never parted. At least three different ones.
+    store
+        Directory of a feature store, which later runs with the same encoder read too.
     device, precision
         As in a recipe.
-    store
-        Directory of a feature store, which later runs with the same encoder read too; None is memory.
 
     Returns
     -------
@@ -83,27 +99,22 @@ def probe_head(
     trained_on = sum(map(float, parted.where(split="train").columns["duration"]))
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        manifest, run = Path(name) / "sample.csv", Path(name) / "run"
+        manifest = Path(name) / "sample.csv"
         parted.write(manifest)
-        finetune(_recipe(model, manifest, min(_BATCH_SECONDS, trained_on / _BATCHES), device, precision, store), run)
-        ids, rows = read_answers(run / "answers.csv")
-    return HeadProbe(
-        minutes=round(trained_on / 60, 2),
-        utterances=len(ids),
-        cer=total(character_errors(rows.references, rows.answers)).rate or 0.0,
-        wer=total(word_errors(rows.references, rows.answers)).rate or 0.0,
-    )
+        recipe = _recipe(model, manifest, min(_BATCH_SECONDS, trained_on / _BATCHES), store, device, precision)
+        fitted = fit(recipe)
+        with closing(DiskStore(store, recipe.store.dtype)) as features:
+            found = evaluate(fitted, f"{manifest}[split=test]", device=device, precision=precision, store=features).scores
+    return HeadProbe(round(trained_on / 60, 2), found["utterances"], found["cer"], found["wer"])
 
 
-def _recipe(
-    model: str | Path, manifest: Path, batch_seconds: float, device: str, precision: str, store: str | Path | None
-) -> Recipe:
+def _recipe(model: str | Path, manifest: Path, batch_seconds: float, store: str | Path, device: str, precision: str) -> Recipe:
     return Recipe.model_validate(
         {
             "task": "ctc",
             "model": {"path": str(model), "train": "head"},
             "data": {name: f"{manifest}[split={name}]" for name in ("train", "dev", "test")},
-            "store": {"directory": None if store is None else str(store)},
+            "store": {"directory": str(store)},
             "training": {
                 "epochs": _EPOCHS,
                 "head_learning_rate": _LEARNING_RATE,
@@ -111,6 +122,5 @@ def _recipe(
                 "device": device,
                 "precision": precision,
             },
-            "report": {"audio": False},
         }
     )

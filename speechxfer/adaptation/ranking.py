@@ -1,8 +1,8 @@
 """Labelled utterances and candidate models in; which one to fine-tune, out, before anything but small heads is trained.
 
-Each model encodes the same sample, frozen. What its layers know of the targets is measured by a linear probe on speakers that it
-was not fitted to, and by LogME; the probe of the last layer, where the head of a fine-tune sits, gives the order. For texts a new
-CTC head is trained there, too, which says what to expect. Needs the extra `cluster` (scikit-learn).
+Each model encodes the same sample, frozen, and once. What its layers know of the targets is measured by a linear probe on
+speakers that it was not fitted to, and by LogME; the probe of the last layer, where the head of a fine-tune sits, gives the
+order. For texts a new CTC head is trained there, too, which says what to expect. Needs the extra `cluster` (scikit-learn).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from speechxfer.adaptation.head_probe import HeadProbe, probe_head
+from speechxfer.adaptation.head_probe import HeadProbe, frame_key, probe_head
 from speechxfer.adaptation.layer_probe import Floats, LayerScore, Task, probe_layer
 from speechxfer.adaptation.scikit import need_scikit
 from speechxfer.data import Manifest, check_sets, normalise, refuse, sift_sets
 from speechxfer.errors import DataError, Problem
 from speechxfer.evaluation import FeatureGap, compare_features
-from speechxfer.features import DiskStore, Statistics, StatisticsEncoder
+from speechxfer.features import DiskStore, Keys, Statistics, StatisticsEncoder
 from speechxfer.models import new_head
 
 RANDOM = "random"
@@ -172,36 +172,21 @@ def rank(
     checked, _ = check_sets({"data": manifest}, task, normaliser="basic")
     shape = next(name for name in named if name != RANDOM)
     others = _checked_target(target) if target is not None else None
-    steps = len(named) * (2 if task == "ctc" else 1)
     with tempfile.TemporaryDirectory() as folder:
         places = {name: _random_twin(shape, folder) if name == RANDOM else name for name in named}
-        with _opened(store) as features:
-            given: dict[str, Any] = {"device": device, "precision": precision, "store": features}
-            # Each is loaded here and dropped again: one that cannot be is refused at once, and memory holds one at a time.
-            most_seconds = min(StatisticsEncoder(place, **given).max_seconds for place in places.values())
-            sample = _sample(checked["data"], most_seconds, _MOST[task])
-            others = others and _sample(others, most_seconds, _MOST_OF_TARGET)
-            _, over = _blocks(sample, fewest=2)
-            found: dict[str, _Findings] = {}
-            for number, (name, place) in enumerate(places.items(), start=1):
-                found[name] = _examine(StatisticsEncoder(place, **given), sample, task, others)
-                progress(number, steps)
-        # Only now, since a run writes into the store itself.
-        for number, (name, place) in enumerate(places.items() if task == "ctc" else (), start=len(named) + 1):
-            found[name] = replace(found[name], head=_head(place, sample, device, precision, store))
-            progress(number, steps)
+        given: dict[str, Any] = {"device": device, "precision": precision}
+        # Each is loaded here and dropped again: one that cannot be is refused at once, and memory holds one at a time.
+        most_seconds = min(StatisticsEncoder(place, **given).max_seconds for place in places.values())
+        sample = _sample(checked["data"], most_seconds, _MOST[task])
+        others = others and _sample(others, most_seconds, _MOST_OF_TARGET)
+        _, over = _blocks(sample, fewest=2)
+        found: dict[str, _Findings] = {}
+        for number, (name, place) in enumerate(places.items(), start=1):
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                found[name] = _examine(place, sample, task, others, store or own, **given)
+            progress(number, len(named))
     candidates, within = _ordered(found)
     return Ranking(task, len(sample), over, found[named[0]].drawn_over, candidates, within, _verdict(candidates, within))
-
-
-@contextmanager
-def _opened(store: str | Path | None) -> Iterator[DiskStore | None]:
-    """Open a store on the disk, if there is to be one."""
-    if store is None:
-        yield None
-        return
-    with closing(DiskStore(store, "float16")) as opened:
-        yield opened
 
 
 def _checked_target(target: Manifest) -> Manifest:
@@ -266,11 +251,29 @@ class _Findings:
     head: HeadProbe | None = None
 
 
-def _examine(encoder: StatisticsEncoder, sample: Manifest, task: Task, others: Manifest | None) -> _Findings:
+def _examine(
+    model: str, sample: Manifest, task: Task, others: Manifest | None, store: str | Path, device: str, precision: str
+) -> _Findings:
+    """Measure a model: what its layers know, and for texts what a new head learns from the frames of the same forward."""
+    with closing(DiskStore(store, "float16")) as features:
+        key = frame_key(model, device, precision, features) if task == "ctc" and precision != "int8" else None
+        encoder = StatisticsEncoder(model, device=device, precision=precision, store=features)
+        found = _probe_layers(encoder, sample, task, others, key)
+        del encoder  # the head's run loads the model again
+    if task == "classification":
+        return found
+    blocks, _ = _blocks(sample, fewest=_FEWEST_PARTED)
+    exactness = "fp32" if precision == "int8" else precision  # a head is not trained on the frames of integers
+    return replace(found, head=probe_head(model, sample, blocks.tolist(), store, device, exactness))
+
+
+def _probe_layers(
+    encoder: StatisticsEncoder, sample: Manifest, task: Task, others: Manifest | None, key: Keys | None
+) -> _Findings:
     """Score each layer by probes; what counts is the last one's."""
     targets, (blocks, _), drawn = _targets(sample, task), _blocks(sample, fewest=2), _blocks(sample, fewest=_FEWEST_DRAWN)
     start = time.perf_counter()
-    statistics = _encode(encoder, sample)
+    statistics = _encode(encoder, sample, key)
     factor = (time.perf_counter() - start) / sum(map(float, sample.columns["duration"]))
     probed = [probe_layer(_means(statistics, layer), targets, blocks, task) for layer in range(statistics.shape[1])]
     layers, scores = zip(*probed, strict=True)
@@ -290,19 +293,12 @@ def _best(layers: Sequence[LayerScore]) -> int:
     return max(range(len(layers)), key=lambda layer: layers[layer].probe)
 
 
-def _encode(encoder: StatisticsEncoder, manifest: Manifest) -> Statistics:
-    seconds = map(float, manifest.columns["duration"])
-    return encoder([replace(one, end=one.start + length) for one, length in zip(manifest, seconds, strict=True)])
+def _encode(encoder: StatisticsEncoder, manifest: Manifest, key: Keys | None = None) -> Statistics:
+    return encoder([*manifest], [float(value) for value in manifest.columns["duration"]], key)
 
 
 def _means(statistics: Statistics, layer: int) -> Floats:
     return statistics[:, layer, : statistics.shape[2] // 2].astype(float)
-
-
-def _head(place: str, sample: Manifest, device: str, precision: str, store: str | Path | None) -> HeadProbe:
-    blocks, _ = _blocks(sample, fewest=_FEWEST_PARTED)
-    kind = "fp32" if precision == "int8" else precision
-    return probe_head(place, sample, blocks.tolist(), device=device, precision=kind, store=store)
 
 
 def _ordered(found: Mapping[str, _Findings]) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:

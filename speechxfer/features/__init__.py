@@ -10,6 +10,7 @@ _PUBLIC = {
     "DiskStore": "speechxfer.features.store",
     "FeatureStore": "speechxfer.features.store",
     "InputKeys": "speechxfer.features.keys",
+    "Keys": "speechxfer.features.store",
     "Item": "speechxfer.features.item",
     "MemoryStore": "speechxfer.features.store",
     "PrefixRunner": "speechxfer.features.prefix_runner",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from speechxfer.features.statistics import StatisticsEncoder as StatisticsEncoder
     from speechxfer.features.store import DiskStore as DiskStore
     from speechxfer.features.store import FeatureStore as FeatureStore
+    from speechxfer.features.store import Keys as Keys
     from speechxfer.features.store import MemoryStore as MemoryStore
 
 

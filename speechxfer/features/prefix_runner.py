@@ -55,10 +55,27 @@ class PrefixRunner:
         batches
             Items that go together.
 
+        Returns
+        -------
+        iterator over lists of Features
+            Of each batch, one per item; `AudioError`, which names the utterance, is raised if one cannot be read.
+        """
+        return self.map(self.split.prefix, batches)
+
+    def map(self, forward: Callable[[FeatureBatch], Made], batches: Iterable[Sequence[Item]]) -> Iterator[Made]:
+        """Give what a forward of the model makes of the inputs of each batch, in order.
+
+        Parameters
+        ----------
+        forward
+            Such as the model's `prefix`.
+        batches
+            Items that go together.
+
         Yields
         ------
-        list of Features
-            Of each batch, one per item.
+        Made
+            Of each batch.
 
         Raises
         ------
@@ -69,8 +86,8 @@ class PrefixRunner:
         with ThreadPoolExecutor(NUM_READERS) as pool:
             for inputs in _ahead(pool, self._read, batches, _LOOK_AHEAD):
                 with autocast(device, self.precision):
-                    features = self.split.prefix(inputs.to(device))
-                yield features
+                    made = forward(inputs.to(device))
+                yield made
 
     def _read(self, batch: Sequence[Item]) -> FeatureBatch:
         return collate([self._read_one(item) for item in batch])

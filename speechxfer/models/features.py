@@ -70,6 +70,27 @@ class FeatureBatch:
         return FeatureBatch(*(part.to(device, non_blocking=True) for part in (self.frames, self.lengths, self.input_lengths)))
 
 
+def unpad(hidden: Tensor, lengths: Tensor, input_lengths: Tensor) -> list[Features]:
+    """Part a batch into utterances.
+
+    Parameters
+    ----------
+    hidden
+        `[batch, frames, width]`, padded.
+    lengths, input_lengths
+        int64 `[batch]`, see `FeatureBatch`.
+
+    Returns
+    -------
+    list of Features
+        In their own memory, on the device of the batch.
+    """
+    return [
+        Features(part[:length].clone(), input_length)
+        for part, length, input_length in zip(hidden, lengths.tolist(), input_lengths.tolist(), strict=True)
+    ]
+
+
 def collate(features: Sequence[Features]) -> FeatureBatch:
     """Copy features into one batch; forwards write into their input and get no original.
 

@@ -9,7 +9,7 @@ Below the cut nothing trains. Whatever trains is found from `requires_grad`, on 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -28,10 +28,11 @@ from speechxfer.models.cut import (
     frame_lengths,
     refuse_a_lost_layer,
 )
-from speechxfer.models.families import Family, StandIn
-from speechxfer.models.features import FeatureBatch, Features
+from speechxfer.models.families import Family
+from speechxfer.models.features import FeatureBatch, Features, unpad
 from speechxfer.models.heads import PooledClassificationHead
 from speechxfer.models.padding import in_equal_lengths, in_order, rows_of_equal_length, sees_padding
+from speechxfer.models.stand_ins import replaced_forward, zeros
 from speechxfer.models.whisper import attending_to_own_frames
 
 # What a native class keeps in the same configuration as its encoder, though no frozen layer depends on it.
@@ -139,13 +140,36 @@ class SplitModel(nn.Module):
             One per utterance, on the model's device, each cut to its own length.
         """
         if self.cut.kind == "input":
-            return _unpadded(inputs.frames, inputs.lengths, inputs)
+            return unpad(inputs.frames, inputs.lengths, inputs.input_lengths)
         was_training = self.model.training
         self.model.eval()
         features = in_order((rows, self._features(part)) for rows, part in self._parts(inputs))
         if was_training:
             self.train_suffix()
         return features
+
+    def prefix_with_frames(self, inputs: FeatureBatch) -> list[tuple[Features, Features]]:
+        """Run the frozen part once, for what `prefix` gives and for the frames of the encoder's last layer.
+
+        Parameters
+        ----------
+        inputs
+            As for `prefix`, of a model that is cut behind the encoder.
+
+        Returns
+        -------
+        list of tuple of Features
+            Of each utterance both: the second are its features under a head that reads frames.
+        """
+        heard: list[Tensor] = []
+        handle = self._encoder.register_forward_hook(lambda _, __, output: heard.append(output.last_hidden_state))
+        features = self.prefix(inputs)
+        handle.remove()
+        frames = in_order(
+            (rows, unpad(hidden, self.frame_lengths(part.input_lengths), part.input_lengths))
+            for (rows, part), hidden in zip(self._parts(inputs), heard, strict=True)
+        )
+        return [*zip(features, frames, strict=True)]
 
     def _parts(self, batch: FeatureBatch) -> list[tuple[Tensor, FeatureBatch]]:
         """Give what may share a forward, with its rows in the batch."""
@@ -157,8 +181,8 @@ class SplitModel(nn.Module):
         lengths = self._frame_lengths_at_cut(inputs.input_lengths)
         if self._keeps_means:
             hidden = self._means(inputs, lengths)
-            return _unpadded(hidden, torch.full_like(lengths, hidden.shape[1]), inputs)
-        return _unpadded(self._run_to_cut(inputs), lengths, inputs)
+            return unpad(hidden, torch.full_like(lengths, hidden.shape[1]), inputs.input_lengths)
+        return unpad(self._run_to_cut(inputs), lengths, inputs.input_lengths)
 
     def _run_to_cut(self, inputs: FeatureBatch) -> Tensor:
         with ExitStack() as undo:
@@ -323,9 +347,7 @@ class SplitModel(nn.Module):
         with ExitStack() as undo:
             if self._stem_sees_padding:
                 native = self._stem.forward
-                undo.enter_context(
-                    _replaced_forward(self._stem, lambda samples: in_equal_lengths(native, samples, input_lengths))
-                )
+                undo.enter_context(replaced_forward(self._stem, lambda samples: in_equal_lengths(native, samples, input_lengths)))
             yield
 
     @contextmanager
@@ -336,13 +358,13 @@ class SplitModel(nn.Module):
             if self.cut.kind == "end":
                 layers = tuple(hidden[:, [layer]] for layer in range(self._kept_layers)) if self._keeps_means else None
                 output = BaseModelOutput(last_hidden_state=layers[-1] if layers else hidden, hidden_states=layers)
-                undo.enter_context(_replaced_forward(encoder, lambda *_, **__: output))
+                undo.enter_context(replaced_forward(encoder, lambda *_, **__: output))
             elif self.cut.kind == "stem":
-                undo.enter_context(_replaced_forward(self._stem, lambda *_: hidden.transpose(1, 2)))
+                undo.enter_context(replaced_forward(self._stem, lambda *_: hidden.transpose(1, 2)))
             else:
                 for path, module in existing(encoder, [*self.family.stand_ins]).items():
-                    stand_in = _zeros(self.family.stand_ins[path], hidden, int(lengths.max()))
-                    undo.enter_context(_replaced_forward(module, stand_in))
+                    stand_in = zeros(self.family.stand_ins[path], hidden, int(lengths.max()))
+                    undo.enter_context(replaced_forward(module, stand_in))
                 undo.enter_context(self._layers_from_cut(hidden))
             yield
 
@@ -369,32 +391,3 @@ class SplitModel(nn.Module):
 def _pools_over_time(model: Any) -> bool:
     """Tell whether the head takes the mean over time of what is linear in the frames, as ours and the native ones do."""
     return isinstance(getattr(model, "head", None), PooledClassificationHead) or hasattr(model, "projector")
-
-
-@contextmanager
-def _replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    module.forward = forward
-    try:
-        yield
-    finally:
-        del module.forward
-
-
-def _zeros(kind: StandIn, hidden: Tensor, num_frames: int) -> Callable[..., Any]:
-    """Stand in for a module below the layers: only the shape of its result counts."""
-
-    def forward(*_: Any, **__: Any) -> Any:
-        # Made anew each time, because encoders write into their input.
-        if kind == "squeezed_channels_first":
-            return torch.zeros_like(hidden).transpose(1, 2)
-        zeros = hidden.new_zeros(len(hidden), num_frames, hidden.shape[-1])
-        return {"hidden": zeros, "hidden_pair": (zeros, zeros), "channels_first": zeros.transpose(1, 2)}[kind]
-
-    return forward
-
-
-def _unpadded(hidden: Tensor, lengths: Tensor, inputs: FeatureBatch) -> list[Features]:
-    return [
-        Features(part[:length].clone(), input_length)
-        for part, length, input_length in zip(hidden, lengths.tolist(), inputs.input_lengths.tolist(), strict=True)
-    ]

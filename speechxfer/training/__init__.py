@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Event": "speechxfer.training.run",
     "fill_store": "speechxfer.training.filling",
+    "fit": "speechxfer.training.fitting",
     "finetune": "speechxfer.training.finetuning",
     "is_first_process": "speechxfer.training.processes",
 }
@@ -17,6 +18,7 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from speechxfer.training.filling import fill_store as fill_store
     from speechxfer.training.finetuning import finetune as finetune
+    from speechxfer.training.fitting import fit as fit
     from speechxfer.training.processes import is_first_process as is_first_process
     from speechxfer.training.run import Event as Event
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 
 from speechxfer.distributed import Ledger, transcribe_archive
 from speechxfer.distributed.archive import _wer
@@ -85,6 +85,8 @@ def test_a_node_that_dies_costs_nothing_but_its_work_in_flight(cluster, archive,
 
 
 def test_a_node_that_died_just_now_is_not_waited_for_when_work_begins_again(cluster, archive, tmp_path):
+    import ray
+
     recordings = archive(*(f"{number:02}.wav" for number in range(4)))
     connect(cluster.address)
     doomed = cluster.add_node(num_cpus=1)
@@ -120,6 +122,8 @@ def test_a_driver_that_is_killed_is_followed_by_one_that_goes_on(cluster, archiv
 
 
 def test_a_slow_node_does_less_and_holds_nobody_up(cluster, archive, tmp_path):
+    import ray
+
     recordings = archive(*(f"{number:02}.wav" for number in range(40)))
     (tmp_path / "by").mkdir()
     slow = next(node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
