@@ -162,9 +162,10 @@ class SplitModel(nn.Module):
             Of each utterance both: the second are its features under a head that reads frames.
         """
         heard: list[Tensor] = []
-        handle = self._encoder.register_forward_hook(lambda _, __, output: heard.append(output.last_hidden_state))
-        features = self.prefix(inputs)
-        handle.remove()
+        with ExitStack() as undo:
+            listening = self._encoder.register_forward_hook(lambda _, __, output: heard.append(output.last_hidden_state))
+            undo.callback(listening.remove)
+            features = self.prefix(inputs)
         frames = in_order(
             (rows, unpad(hidden, self.frame_lengths(part.input_lengths), part.input_lengths))
             for (rows, part), hidden in zip(self._parts(inputs), heard, strict=True)

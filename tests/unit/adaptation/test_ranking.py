@@ -118,7 +118,8 @@ def test_what_cannot_be_ranked(tones, small_whisper, speechxfer):
         rank(one_label, [str(small_whisper)], "classification")
 
 
-def test_what_was_encoded_is_not_encoded_again(tones, small_whisper, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["whisper", "wav2vec2-group"])
+def test_each_recording_is_encoded_once(tones, small_models, tmp_path, monkeypatch, name):
     counts = [0]
     original = SplitModel.prefix
 
@@ -128,7 +129,7 @@ def test_what_was_encoded_is_not_encoded_again(tones, small_whisper, tmp_path, m
 
     monkeypatch.setattr(SplitModel, "prefix", counting)
     first, again = (
-        (rank(parse_manifest(tones), [str(small_whisper)], "ctc", store=tmp_path / "store"), counts[0]) for _ in range(2)
+        (rank(parse_manifest(tones), [str(small_models[name])], "ctc", store=tmp_path / "store"), counts[0]) for _ in range(2)
     )
     assert (first[1], again[1] - first[1]) == (60, 0)  # probes of layers and head share a forward
     assert first[0].candidates[0].head == again[0].candidates[0].head

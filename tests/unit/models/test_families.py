@@ -152,6 +152,18 @@ def test_suffix_of_prefix_is_the_plain_forward_alone_and_in_a_batch(make, clips,
 
 
 @each_shape
+def test_frames_beside_the_means_are_those_that_another_head_reads(make, clips, name):
+    (made, pooling), (_, reading) = make(name, "classification"), make(name, "ctc")
+    inputs = collate(inputs_of(made, [*clips, clips[2][::-1].copy()]))  # two of the same length
+    means, frames = zip(*pooling.prefix_with_frames(inputs), strict=True)
+    for found, split in ((means, pooling), (frames, reading)):
+        for one, other in zip(found, split.prefix(inputs), strict=True):
+            assert one.input_length == other.input_length
+            torch.testing.assert_close(one.frames, other.frames, atol=0, rtol=0)
+    assert not pooling._encoder._forward_hooks
+
+
+@each_shape
 def test_padding_class_is_the_one_measured(make, clips, name):
     """Run the native model on a padded batch with mask: an entry may say `masked` only where that is exact, stem aside."""
     made, split = make(name, train="all")
