@@ -85,13 +85,10 @@ def test_a_node_that_dies_costs_nothing_but_its_work_in_flight(cluster, archive,
 
 
 def test_a_node_that_died_just_now_is_not_waited_for_when_work_begins_again(cluster, archive, tmp_path):
-    import ray
-
     recordings = archive(*(f"{number:02}.wav" for number in range(4)))
     connect(cluster.address)
     doomed = cluster.add_node(num_cpus=1)
-    cluster.remove_node(doomed, allow_graceful=False)  # Ray takes a while to notice
-    assert any(node["NodeID"] == doomed.node_id and node["Alive"] for node in ray.nodes())
+    cluster.remove_node(doomed, allow_graceful=False)  # Ray takes some twenty seconds to notice
     transcribe_archive(recordings, str(tmp_path / "out"), Reader, cluster=cluster.address, batch_size=2)
     check_whole(tmp_path / "out", recordings)
 
