@@ -139,7 +139,7 @@ def rank(
     target
         Recordings of where the model is to work, with or without labels, to measure how far the sample is from them.
     store
-        Directory of a feature store, so that nothing is encoded twice, by later runs neither.
+        Directory of a feature store, so that later runs encode nothing again; None forgets what was encoded.
     device, precision
         See `StatisticsEncoder`; heads are trained in fp32 where this is int8.
     progress
@@ -181,10 +181,11 @@ def rank(
         others = others and _sample(others, most_seconds, _MOST_OF_TARGET)
         _, over = _blocks(sample, fewest=2)
         found: dict[str, _Findings] = {}
-        for number, (name, place) in enumerate(places.items(), start=1):
+        progress(0, len(named))
+        for name, place in places.items():
             with tempfile.TemporaryDirectory(dir=folder) as own:
                 found[name] = _examine(place, sample, task, others, store or own, **given)
-            progress(number, len(named))
+            progress(len(found), len(named))
     candidates, within = _ordered(found)
     return Ranking(task, len(sample), over, found[named[0]].drawn_over, candidates, within, _verdict(candidates, within))
 
