@@ -260,7 +260,7 @@ def _examine(
         key = frame_key(model, device, precision, features) if task == "ctc" and precision != "int8" else None
         encoder = StatisticsEncoder(model, device=device, precision=precision, store=features)
         found = _probe_layers(encoder, sample, task, others, key)
-        del encoder  # the head's run loads the model again
+    del encoder  # before the head's run loads the model again
     if task == "classification":
         return found
     blocks, _ = _blocks(sample, fewest=_FEWEST_PARTED)
