@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from speechxfer import CommandRecognizer, Transcriber
 from speechxfer.commands import spot_commands
@@ -25,7 +26,7 @@ TERMS = {
 }
 
 
-def row(call: Transcript) -> dict:
+def row(call: Transcript) -> dict[str, Any]:
     """Give what is kept of a call."""
     named = {kind: [term.rpartition("=> ")[2] for term in terms] for kind, terms in TERMS.items()}
     return {

@@ -43,7 +43,7 @@ class Played(AudioInput):
 async def main(model: str, samples: np.ndarray, rate: int, speed: float) -> None:
     """Start a session without a room, and print what it hears."""
     listener = LiveKitSTT(model)
-    session = AgentSession(stt=listener, vad=None, turn_handling={"turn_detection": "stt"})
+    session: AgentSession[None] = AgentSession(stt=listener, vad=None, turn_handling={"turn_detection": "stt"})
 
     @session.on("user_input_transcribed")
     def heard(event: UserInputTranscribedEvent) -> None:

@@ -8,6 +8,7 @@ transcripts does the same once its `base_url` is changed.
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -16,10 +17,11 @@ from openai import OpenAI
 
 
 @contextmanager
-def server():
+def server() -> Iterator[str]:
     """Start `speechxfer serve`; gives its address."""
     command = [sys.executable, "-m", "speechxfer", "serve", "--model", "tiny", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         try:
             yield process.stderr.readline().split()[-1]
         finally:

@@ -8,13 +8,16 @@ import json
 import tempfile
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 from torch.utils.data import Dataset
 from transformers import (
+    DataCollator,
     DataCollatorWithPadding,
+    PreTrainedModel,
     Trainer,
     TrainingArguments,
     Wav2Vec2FeatureExtractor,
@@ -31,7 +34,7 @@ table = [*csv.DictReader(demo.open(encoding="utf-8"))]
 labels = sorted({row["label"] for row in table})
 
 
-class Commands(Dataset):
+class Commands(Dataset[dict[str, Any]]):
     """The commands of one split."""
 
     def __init__(self, split: str) -> None:
@@ -41,7 +44,7 @@ class Commands(Dataset):
         """Give the number of commands."""
         return len(self.rows)
 
-    def __getitem__(self, number: int) -> dict:
+    def __getitem__(self, number: int) -> dict[str, Any]:
         """Give one command as the model takes it."""
         row = self.rows[number]
         clip = samples[round(float(row["start"]) * rate) : round(float(row["end"]) * rate)]
@@ -49,7 +52,7 @@ class Commands(Dataset):
 
 
 torch.manual_seed(0)
-model = Wav2Vec2ForSequenceClassification.from_pretrained(
+model: PreTrainedModel = Wav2Vec2ForSequenceClassification.from_pretrained(
     assets / "tiny",
     id2label=dict(enumerate(labels)),
     label2id={label: n for n, label in enumerate(labels)},
@@ -57,7 +60,7 @@ model = Wav2Vec2ForSequenceClassification.from_pretrained(
 )
 model.base_model.requires_grad_(False)
 sets = {"train": Commands("train"), "dev": Commands("dev")}
-collator = DataCollatorWithPadding(extractor)
+collator: DataCollator = DataCollatorWithPadding(extractor)  # type: ignore[arg-type]
 
 # The first of the two lines. Without it everything below works as it stands, and every epoch runs the encoder.
 model, sets, collator = speechxfer.split_for_trainer(model, sets, collator)
@@ -72,7 +75,7 @@ with tempfile.TemporaryDirectory() as directory:
         eval_dataset=sets["dev"],
         data_collator=collator,
         processing_class=extractor,
-        compute_metrics=lambda found: {"accuracy": float(np.mean(found.predictions.argmax(-1) == found.label_ids))},
+        compute_metrics=lambda found: {"accuracy": float(np.mean(np.argmax(found.predictions, -1) == found.label_ids))},
         # The second line: what training was worth on speakers that it never heard.
         callbacks=[speechxfer.ProofCallback(f"{demo}[split=test]", extractor)],
     )

@@ -84,7 +84,7 @@ def main() -> None:
         frame_ms=1000 * speech_model.family.samples_per_frame / speech_model.family.sampling_rate,
         curve=", ".join(f"{cer:.3f}" for cer in history["dev_cer"]),
     )
-    speech_model.model.to(torch.float16)
+    speech_model.model.to(torch.float16)  # type: ignore[arg-type]
     speech_model.save(arguments.out)
     (arguments.out / "README.md").write_text(card, encoding="utf-8")
     (arguments.out / "pretraining.json").write_text(json.dumps(history) + "\n", encoding="utf-8")

@@ -204,7 +204,7 @@ def write_call(path: Path) -> None:
 
 def spoken(requests: Sequence[SpeechRequest], rate: int) -> list[np.ndarray]:
     """Speak at a rate, at half of full scale."""
-    made = [resample(samples.astype(np.float32) / 32768, SPOKEN_RATE, rate) for samples in speak(requests)]
+    made = [resample(samples.astype(np.float32) / np.float32(32768), SPOKEN_RATE, rate) for samples in speak(requests)]
     return [0.5 * samples / np.abs(samples).max() for samples in made]
 
 

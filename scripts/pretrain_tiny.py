@@ -159,9 +159,9 @@ def _speak_chunk(job: tuple[Path, int, list[SpeechRequest], int, bool]) -> list[
     folder, first, requests, seed, in_places = job
     torch.set_num_threads(1)
     chance = np.random.default_rng((seed, first))
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for number, (request, spoken) in enumerate(zip(requests, speak(requests), strict=True), start=first):
-        samples = resample(spoken.astype(np.float32) / 32768, SPOKEN_RATE, RATE)
+        samples = resample(spoken.astype(np.float32) / np.float32(32768), SPOKEN_RATE, RATE)
         samples = _at_a_level(_in_a_place(samples, chance) if in_places else samples, chance)
         soundfile.write(folder / f"{number}.flac", samples, RATE)
         accent, _, variant = request.voice.partition("+")
@@ -248,7 +248,7 @@ def _babble(chance: np.random.Generator) -> np.ndarray:
     return np.sum([np.resize(line, NOISE_SECONDS * RATE) / (np.abs(line).max() + 1) for line in lines], axis=0)
 
 
-def _write(manifest: Path, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _write(manifest: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write the manifest last and whole, so that one that exists is complete."""
     beside = manifest.with_suffix(".part")
     with beside.open("w", encoding="utf-8", newline="") as file:

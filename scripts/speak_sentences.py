@@ -28,7 +28,7 @@ WORDS = range(3, 11)
 
 def wordnet_examples() -> list[str]:
     """Give the distinct usage examples that are plain words, lower case."""
-    sentences = set()
+    sentences: set[str] = set()
     for part in ("adj", "adv", "noun", "verb"):
         for line in (WORDNET / f"data.{part}").read_text(encoding="utf-8").splitlines():
             gloss = line.partition("|")[2]
@@ -64,7 +64,7 @@ def main() -> None:
     audio = arguments.out / "audio"
     audio.mkdir(parents=True, exist_ok=True)
     rows = [
-        (audio / f"{number}.wav", sentence, chance.choices(list(VOICES), VOICES.values())[0], chance.uniform(*SLOWER))
+        (audio / f"{number}.wav", sentence, chance.choices(list(VOICES), list(VOICES.values()))[0], chance.uniform(*SLOWER))
         for number, sentence in enumerate(sentences[: arguments.count])
     ]
     with ThreadPoolExecutor() as pool:

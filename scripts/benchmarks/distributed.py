@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -72,7 +72,8 @@ def plainly(recordings: list[Recording]) -> dict[str, float]:
     """Transcribe without Ray; the model is loaded before the clock runs."""
     transcriber = Transcriber("tiny")
     begin = time.time()
-    audio = sum(one.duration for one in transcriber.transcribe_all(recording.path for recording in recordings))  # type: ignore[union-attr]
+    results: Iterator[Any] = transcriber.transcribe_all(recording.path for recording in recordings)
+    audio = sum(one.duration for one in results)
     return {"seconds": time.time() - begin, "audio": audio}
 
 
@@ -150,7 +151,8 @@ def with_peaks(recordings: list[Recording], out: Path, engine: Callable[[], Any]
     """Transcribe with a local cluster, while the memory of this process and of the worker is watched."""
     import psutil
 
-    whole, tenth, done = dict.fromkeys(("driver", "worker"), 0.0), {}, threading.Event()
+    whole, done = dict.fromkeys(("driver", "worker"), 0.0), threading.Event()
+    tenth: dict[str, float] = {}
 
     def watch() -> None:
         own = psutil.Process()

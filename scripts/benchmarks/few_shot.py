@@ -258,7 +258,7 @@ def unknown(data: Path, size: Size) -> Manifest:
         manifest = read_manifest(f"{data}/{name}/manifest.csv[split=train]")
         rows = np.linspace(0, len(manifest) - 1, min(size.unknown, len(manifest))).astype(int)
         columns["id"] += [manifest.columns["id"][row] for row in rows]
-        columns["audio"] += [str(Path(manifest[row].audio).absolute()) for row in rows]
+        columns["audio"] += [str(Path(str(manifest[row].audio)).absolute()) for row in rows]
     return Manifest(columns, "unknown", range(1, len(columns["id"]) + 1))
 
 

@@ -47,7 +47,7 @@ from speechxfer.features import FeatureSource, Item
 from speechxfer.models import SplitModel, choose_device, choose_precision, collate, new_head, set_trainable
 
 LATER_EPOCHS = 2
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "base": {},
     "large": {
         "hidden_size": 1024,
@@ -188,7 +188,7 @@ def measure(row: Row, base: Path, manifest: Path, folder: Path, device: torch.de
     if not equal:
         print(f"losses with the store {losses}, without {uncached}")
     share = best_ratio / ceiling
-    kept = {"losses_equal": equal, f"{row.name}_ceiling": round(ceiling, 1)}
+    kept: dict[str, Any] = {"losses_equal": equal, f"{row.name}_ceiling": round(ceiling, 1)}
     kept[f"{row.name}_store_mb"] = max(stage["store_mb"] for stage in events(folder / row.name, "stage_end"))
     if row.name == "head_ctc" and find_spec("speechbrain"):
         from peer_speechbrain import time_head
@@ -255,7 +255,7 @@ def time_trainer(
 ) -> Times:
     """Let the Trainer do the same."""
     torch.manual_seed(0)
-    shape = {"vocab_size": symbols, "pad_token_id": 0, "ctc_loss_reduction": "mean"}
+    shape: dict[str, Any] = {"vocab_size": symbols, "pad_token_id": 0, "ctc_loss_reduction": "mean"}
     if row.task == "classification":
         model: Any = Wav2Vec2ForSequenceClassification.from_pretrained(base, num_labels=labels)
     else:
@@ -300,7 +300,7 @@ def time_alone(
     precision = choose_precision("auto", device)
     model = new_head(base, row.task, vocabulary=vocabulary if row.task == "ctc" else None, labels=labels)
     set_trainable(model.model, model.family, row.train)
-    split = SplitModel(model.model.to(device), model.family)
+    split = SplitModel(model.model.to(device), model.family)  # type: ignore[arg-type]
     source = FeatureSource(split, model.frontend, None, precision)
     items = [Item(utterance, length) for utterance, length in zip(train, seconds, strict=True)]
     begin = time.perf_counter()

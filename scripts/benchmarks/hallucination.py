@@ -93,7 +93,7 @@ def generated(minutes: int) -> Iterator[Samples]:
     time = np.arange(size) / RATE
     for minute in range(minutes):
         kind = KINDS[minute % len(KINDS)]
-        samples = np.zeros(size)
+        samples: Any = np.zeros(size)
         if kind == "hiss":
             samples = random.normal(0, 10 ** random.uniform(-4, -2), size)
         elif kind == "tone":

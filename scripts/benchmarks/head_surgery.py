@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import soundfile
 import torch
@@ -82,7 +83,7 @@ def rows_of(manifest: Path) -> list[Row]:
 def digits_manifest(shared: Path, out: Path) -> Path:
     """Rewrite an4's numbers."""
     rows = rows_of(shared / "data/an4/manifest.csv")
-    return write_manifest(out / "an4.csv", [(audio, with_digits(text), *rest) for audio, text, *rest in rows])
+    return write_manifest(out / "an4.csv", [(audio, with_digits(text), split, speaker) for audio, text, split, speaker in rows])
 
 
 def romanian_manifest(shared: Path, out: Path, count: int) -> Path:
@@ -106,7 +107,8 @@ def starting_point(model: Path, symbols: str, arm: str, seed: int, directory: Pa
     extended = extend_vocabulary(load_model(model), symbols)
     if arm == "anew":
         torch.manual_seed(seed)
-        extended.model.head.output.reset_parameters()
+        head: Any = extended.model.head
+        head.output.reset_parameters()
     extended.save(directory)
     return directory
 

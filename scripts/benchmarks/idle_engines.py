@@ -25,4 +25,4 @@ class Slow:
         """Say what each is called."""
         for name in recordings:
             time.sleep(self._seconds)
-            yield Transcript("", 1.0, (Segment(f"this is {name}", 0.0, 1.0, 1.0),))
+            yield Transcript("", 1.0, (Segment(f"this is {name!s}", 0.0, 1.0, 1.0),))

@@ -18,17 +18,19 @@ import subprocess
 import sys
 import time
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
 import psutil
 import soundfile
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from speechxfer import Transcriber, read_manifest
 from speechxfer.data import Waveform, decode_ulaw, encode_ulaw
 
-DEMO = files("speechxfer") / "assets/demo"
+DEMO = Path(str(files("speechxfer"))) / "assets/demo"
 RATE, PACKET = 8_000, 160
 TRACKS = ("outbound", "inbound")
 START = {"event": "start", "streamSid": "MZ", "start": {}}
@@ -43,7 +45,7 @@ class Call:
         self.sent: dict[str, list[float]] = {track: [] for track in TRACKS}
         self.latencies: list[float] = []
         self.late_packets = 0.0
-        self.finals: list[dict] = []
+        self.finals: list[dict[str, Any]] = []
         self.error = ""
 
     async def run(self, url: str, delay: float) -> None:
@@ -68,7 +70,7 @@ class Call:
         except Exception as error:  # a call that fails is a figure here
             self.error = repr(error)
 
-    async def _read(self, socket) -> None:
+    async def _read(self, socket: ClientConnection) -> None:
         async for message in socket:
             now, told = time.monotonic(), json.loads(message)["transcript"]
             if told["type"] == "partial":
@@ -82,13 +84,13 @@ class Call:
         return " ".join(final["segment"]["text"] for final in self.finals if final["channel"] == track)
 
 
-def compare_with_files(calls: list[Call], starts: list[int], seconds: float) -> dict:
+def compare_with_files(calls: list[Call], starts: list[int], seconds: float) -> dict[str, Any]:
     """Give WER live and of the files of the same calls, and the stretches that no final covers."""
     transcriber = Transcriber("tiny", precision="fp32", channels="split")
     turns = [*read_manifest(DEMO / "call.csv")]
     said, live, filed, dropped = [], [], [], 0
     for call, start in zip(calls, starts, strict=True):
-        samples = np.stack([decode_ulaw(codes) for codes in call.codes], axis=1).astype(np.float32) / 32768
+        samples = np.stack([decode_ulaw(codes) for codes in call.codes], axis=1).astype(np.float32) / np.float32(32768)
         transcript = transcriber.transcribe(Waveform(samples, RATE))
         first, last = start / RATE, start / RATE + seconds
         for channel, track in enumerate(TRACKS):
@@ -127,7 +129,7 @@ async def many_sessions(url: str, count: int, process: psutil.Process) -> float:
     return (process.memory_info().rss - before) / 1e6
 
 
-async def measure(args: argparse.Namespace, address: str, process: psutil.Process) -> dict:
+async def measure(args: argparse.Namespace, address: str, process: psutil.Process) -> dict[str, Any]:
     """Run all; gives the figures."""
     url = address.replace("http", "ws") + "/v1/realtime/media"
     samples, rate = soundfile.read(DEMO / "call.flac", dtype="int16")
@@ -174,6 +176,7 @@ def main() -> int:
     began = time.monotonic()
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as server:
         try:
+            assert server.stderr is not None
             address = server.stderr.readline().split()[-1]
             start_seconds = time.monotonic() - began
             figures = asyncio.run(measure(args, address, psutil.Process(server.pid)))

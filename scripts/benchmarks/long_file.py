@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -70,7 +71,7 @@ def main() -> None:
         "drift_max": round(float(drifts.max()), 3),
         "within_bar_share": round(float((drifts <= MAX_DRIFT).mean()), 4),
     }
-    bars = {
+    bars: dict[str, list[Any]] = {
         "in_order": [in_order, True, in_order],
         "covered_share": [figures["covered_share"], 1.0, figures["covered_share"] == 1.0],
         "drift_max": [figures["drift_max"], MAX_DRIFT, figures["drift_max"] <= MAX_DRIFT],

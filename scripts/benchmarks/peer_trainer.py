@@ -67,7 +67,12 @@ class EpochTimes(TrainerCallback):
 
 def train_peer(model: Any, clips: Dataset[Any], collator: Any, times: EpochTimes, folder: Path, **options: Any) -> None:
     """Let the Trainer train a model, without saving or reporting anything, in its defaults but for these options."""
-    arguments = {"per_device_train_batch_size": BATCH_SIZE, "save_strategy": "no", "report_to": [], "disable_tqdm": True}
+    arguments: dict[str, Any] = {
+        "per_device_train_batch_size": BATCH_SIZE,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+    }
     Trainer(
         model,
         TrainingArguments(output_dir=str(folder / "trainer"), **(arguments | options)),

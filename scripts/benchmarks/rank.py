@@ -86,7 +86,7 @@ def make_candidates(models: Path, folder: Path) -> dict[str, Path]:
             torch.manual_seed(0)
             made = new_head(models / name, "classification", labels=("any",), random_encoder=kind == "random")
             if kind == "lower":
-                encoder = encoder_of(made.model)
+                encoder: Any = encoder_of(made.model)
                 encoder.layers = encoder.layers[:LAYERS_KEPT]
                 made.model.config.encoder |= {"encoder_layers": LAYERS_KEPT, "num_hidden_layers": LAYERS_KEPT}
             found[f"{name}-{kind}"] = folder / f"{name}-{kind}"

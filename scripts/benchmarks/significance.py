@@ -100,8 +100,8 @@ def rates(first: RowErrors, second: RowErrors, speakers: int, repeats: int) -> t
 def outcome(scored: RowErrors, order: np.ndarray, before: np.ndarray, after: np.ndarray) -> str:
     """Ask the verdict; as errors of rows, since the aligned texts that MAPSSWE reads do not decide it."""
     chosen = scored.select(order.tolist())
-    scorings = [replace(chosen, measure="error", errors=errors.tolist()) for errors in (before, after)]
-    return compare(*scorings).overall.outcome
+    first, second = [replace(chosen, measure="error", errors=errors.tolist()) for errors in (before, after)]
+    return compare(first, second).overall.outcome
 
 
 def bootstrap_seconds() -> float:

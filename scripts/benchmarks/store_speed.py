@@ -110,8 +110,8 @@ def time_to_score(train: Manifest, dev: Manifest, folder: Path) -> dict[str, Any
 def peer_runs(train: Manifest, dev: Manifest, folder: Path) -> tuple[list[float], list[float]]:
     """Let the Trainer train the head for some epochs; gives their seconds, and the dev CER after each."""
     tiny = load_model("tiny")
+    assert tiny.vocabulary is not None
     vocabulary = tiny.vocabulary
-    assert vocabulary is not None
     clips, heard = (
         Clips(part, [vocabulary.encode(normalise(text, tiny.normaliser)) for text in part.columns["text"]])
         for part in (train, dev)

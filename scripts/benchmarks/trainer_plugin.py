@@ -26,6 +26,8 @@ import numpy as np
 import torch
 from peer_trainer import EpochTimes
 from transformers import (
+    DataCollator,
+    PreTrainedModel,
     Trainer,
     TrainingArguments,
     Wav2Vec2Config,
@@ -80,7 +82,7 @@ class Script:
     def model(self) -> Wav2Vec2ForCTC:
         """Give the same model each time."""
         torch.manual_seed(0)
-        calm = dict.fromkeys(("hidden", "activation", "attention", "feat_proj", "final"), 0.0)
+        calm: dict[str, Any] = dict.fromkeys(("hidden", "activation", "attention", "feat_proj", "final"), 0.0)
         config = Wav2Vec2Config(
             feat_extract_norm="layer",
             conv_bias=True,
@@ -105,7 +107,9 @@ class Script:
 
     def run(self, *, two_lines: bool = False, as_arrays: bool = False, **arguments: Any) -> dict[str, Any]:
         """Train; give the seconds of preparation and of each epoch, losses and WER."""
-        model, rows, collator = self.model(), self.rows, Padding(self.extractor, self.tokenizer)
+        model: PreTrainedModel = self.model()
+        collator: DataCollator = Padding(self.extractor, self.tokenizer)
+        rows = self.rows
         if as_arrays:
             rows = rows.with_format("numpy")
         begin = time.perf_counter()
@@ -113,8 +117,8 @@ class Script:
             model, rows, collator = split_for_trainer(model, rows, collator)
         prepared = time.perf_counter() - begin
         clock = EpochTimes()
-        options = {"num_train_epochs": self.epochs, "logging_steps": 1, "learning_rate": 1e-3} | arguments
-        quiet = {"report_to": [], "save_strategy": "no", "disable_tqdm": True, "log_level": "error"}
+        options: dict[str, Any] = {"num_train_epochs": self.epochs, "logging_steps": 1, "learning_rate": 1e-3} | arguments
+        quiet: dict[str, Any] = {"report_to": [], "save_strategy": "no", "disable_tqdm": True, "log_level": "error"}
         # Without it the Trainer takes bf16 for a matter of GPUs, also on a CPU that has it.
         quiet["use_cpu"] = choose_device("auto").type == "cpu"
         trainer = Trainer(
@@ -145,7 +149,7 @@ def main() -> None:
     count, shape, epochs = (6, SMALL, 2) if arguments.quick else (arguments.utterances, {}, 3)
     everything = read_manifest(f"{arguments.shared / 'data/an4/manifest.csv'}[split=train]")
     manifest = everything.select(range(0, len(everything), len(everything) // count)[:count])
-    best = {"as_arrays": True, "train_sampling_strategy": "group_by_length"}
+    best: dict[str, Any] = {"as_arrays": True, "train_sampling_strategy": "group_by_length"}
     best["bf16"] = choose_precision("auto", choose_device("auto")) == "bf16"
     with tempfile.TemporaryDirectory() as name:
         script = Script(manifest, Path(name), shape, epochs)

@@ -135,14 +135,15 @@ def ours_with(model: Path) -> Transcribe:
     transcriber = Transcriber(model)
 
     def transcribe(files: Sequence[Path]) -> list[str]:
-        return [result.text for result in transcriber.transcribe_all(files)]
+        results: Iterator[Any] = transcriber.transcribe_all(files)
+        return [result.text for result in results]
 
     return transcribe
 
 
 def pipeline_with(model: Path, *, dtype: torch.dtype = torch.float32, batch_size: int = 1, **options: Any) -> Transcribe:
     """Give the peer's."""
-    recogniser = pipeline("automatic-speech-recognition", model=str(model), dtype=dtype, device="cpu")
+    recogniser: Any = pipeline("automatic-speech-recognition", model=str(model), dtype=dtype, device="cpu")
 
     def read(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         for file in files:
@@ -210,7 +211,7 @@ def write_long(path: Path, clips: Sequence[Path], minutes: float) -> None:
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
         written = 0
         while written < minutes * 60 * RATE:
-            samples, _ = soundfile.read(clips[chance.integers(len(clips))], dtype="float32")
+            samples, _ = soundfile.read(clips[int(chance.integers(len(clips)))], dtype="float32")
             pause = 1e-4 * chance.standard_normal(round(chance.uniform(0.5, 2) * RATE))
             file.write(samples)
             file.write(pause)

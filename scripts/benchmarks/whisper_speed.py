@@ -272,7 +272,7 @@ def compare_reading(stock: Path, tuned: SpeechModel, test: Manifest) -> dict[str
     samples = [load_audio(utterance, RATE) for utterance in test]
     encoder = {name: time_encoder(model, samples) for name, model in contexts.items()}
     wers = {name: evaluate(model, test).rows.rate for name, model in contexts.items()}
-    recogniser = pipeline("automatic-speech-recognition", model=str(stock), dtype=torch.float32, device="cpu")
+    recogniser: Any = pipeline("automatic-speech-recognition", model=str(stock), dtype=torch.float32, device="cpu")
     theirs = seconds_of(lambda: recogniser([{"raw": clip, "sampling_rate": RATE} for clip in samples]))
     ours = {name: seconds_of(lambda model=model: evaluate(model, test)) for name, model in contexts.items()}  # type: ignore[misc]
     print(

@@ -24,7 +24,8 @@ def recipe_page() -> str:
     """Give the page: a heading and a table for each section."""
     schema = Recipe.model_json_schema()
     sections = {"Recipe": schema, **schema["$defs"]}
-    models = {model.__name__: model for model in Recipe.__mro__[1].__subclasses__()}
+    base: Any = Recipe.__mro__[1]
+    models = {model.__name__: model for model in base.__subclasses__()}
     return "\n".join([_INTRODUCTION, *_section("Recipe", "", sections, models)])
 
 
@@ -45,7 +46,8 @@ def _section(name: str, prefix: str, sections: Mapping[str, Any], models: Mappin
 
 def _documented(model: type[BaseModel]) -> tuple[str, dict[str, str]]:
     """Give what a section's docstring says of it, and of each key; keys may share a meaning, and a section within has its own."""
-    summary, meanings = "", {}
+    summary = ""
+    meanings: dict[str, str] = {}
     for part in griffe.Docstring(model.__doc__ or "").parse("numpy"):
         if part.kind is griffe.DocstringSectionKind.text:
             summary = part.value
@@ -67,7 +69,7 @@ def _type_of(schema: Mapping[str, Any]) -> str:
         return " or ".join(dict.fromkeys(_type_of(one) for one in schema["anyOf"] if one.get("type") != "null"))
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
-    kind = schema.get("type")
+    kind: Any = schema.get("type")
     if kind == "array":
         parts = schema.get("prefixItems")
         return f"[{', '.join(map(_type_of, parts))}]" if parts else f"list of {_type_of(schema['items'])}"
