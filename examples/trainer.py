@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 from transformers import (
     DataCollator,
     DataCollatorWithPadding,
-    PreTrainedModel,
     Trainer,
     TrainingArguments,
     Wav2Vec2FeatureExtractor,
@@ -52,7 +51,7 @@ class Commands(Dataset[dict[str, Any]]):
 
 
 torch.manual_seed(0)
-model: PreTrainedModel = Wav2Vec2ForSequenceClassification.from_pretrained(
+model = Wav2Vec2ForSequenceClassification.from_pretrained(
     assets / "tiny",
     id2label=dict(enumerate(labels)),
     label2id={label: n for n, label in enumerate(labels)},

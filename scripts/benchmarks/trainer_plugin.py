@@ -27,7 +27,6 @@ import torch
 from peer_trainer import EpochTimes
 from transformers import (
     DataCollator,
-    PreTrainedModel,
     Trainer,
     TrainingArguments,
     Wav2Vec2Config,
@@ -107,9 +106,8 @@ class Script:
 
     def run(self, *, two_lines: bool = False, as_arrays: bool = False, **arguments: Any) -> dict[str, Any]:
         """Train; give the seconds of preparation and of each epoch, losses and WER."""
-        model: PreTrainedModel = self.model()
+        model, rows = self.model(), self.rows
         collator: DataCollator = Padding(self.extractor, self.tokenizer)
-        rows = self.rows
         if as_arrays:
             rows = rows.with_format("numpy")
         begin = time.perf_counter()

@@ -37,6 +37,7 @@ from speechxfer.models import (
 
 Row = dict[str, Any]
 Collator = Callable[[list[Row]], Mapping[str, Tensor]]
+Model = TypeVar("Model", bound=PreTrainedModel)
 Sets = TypeVar("Sets")
 
 _FEATURES, _LENGTHS, _INPUT_LENGTHS = "stored_features", "stored_feature_lengths", "stored_input_lengths"
@@ -46,7 +47,7 @@ _READ_TWICE = 3
 
 
 def split_for_trainer(
-    model: PreTrainedModel,
+    model: Model,
     dataset: Sets,
     collator: Collator,
     *,
@@ -54,7 +55,7 @@ def split_for_trainer(
     precision: str = "fp32",
     device: str = "auto",
     batch_seconds: float | None = None,
-) -> tuple[PreTrainedModel, Sets, FeatureCollator]:
+) -> tuple[Model, Sets, FeatureCollator]:
     """Compute the frozen part of a model once for all rows, and let a `Trainer` train what lies above it.
 
     Parameters
