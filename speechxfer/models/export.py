@@ -228,13 +228,23 @@ def _trace(model: nn.Module, inputs: dict[str, Tensor], file: Path, axes: dict[s
 
 
 def _quantise_encoder(file: Path, encoder: str) -> None:
-    """Replace the graph by one whose encoder multiplies integers, weights per channel, activations scaled at each call."""
+    """Replace the graph by one whose encoder multiplies integers, weights per channel, activations scaled at each call.
+
+    Layers that narrow stay exact, as in `for_inference`.
+    """
     try:
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError:
         raise ModelError("int8 needs the package onnx; install it with: pip install 'speechxfer[onnx]'") from None
-    nodes = [node.name for node in onnx.load(file, load_external_data=False).graph.node if node.op_type in ("MatMul", "Gemm")]
+    graph = onnx.load(file, load_external_data=False).graph
+    weights = {one.name: one.dims for one in graph.initializer}
+    layers = [
+        node.name
+        for node in graph.node
+        if node.op_type == "MatMul" and node.name.startswith(f"/model/{encoder}/") and node.input[1] in weights
+        if weights[node.input[1]][0] <= weights[node.input[1]][1]
+    ]
     exact = file.with_name("exact.onnx")
     file.rename(exact)
     with _no_advice():
@@ -243,8 +253,8 @@ def _quantise_encoder(file: Path, encoder: str) -> None:
             file,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            op_types_to_quantize=["MatMul", "Gemm"],
-            nodes_to_quantize=[name for name in nodes if name.startswith(f"/model/{encoder}/")],
+            op_types_to_quantize=["MatMul"],
+            nodes_to_quantize=layers,
         )
     exact.unlink()
 

@@ -29,8 +29,8 @@ def for_inference(
     device
         `auto`, or a torch device.
     precision
-        `auto`, `fp32`, `bf16`, or `int8`: linear layers multiply 8-bit integers, scaled for each batch (CPU only). An exported
-        model has the one it was exported with.
+        `auto`, `fp32`, `bf16`, or `int8`: linear layers, but those that narrow, multiply 8-bit integers, scaled for each batch
+        (CPU only). An exported model has the one it was exported with.
     keep_deviations
         See `SplitModel`.
 
@@ -61,9 +61,15 @@ def for_inference(
 def _with_integers(model: PreTrainedModel) -> PreTrainedModel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecation: its successor needs a compiler
-        # The head stays as it is: it is small, and a BLSTM would hand on its errors from frame to frame.
+        # The head stays as it is: it is small, and a BLSTM would hand on its errors from frame to frame. So does what leads back
+        # from a feed-forward's inner width: a few of its inputs are so large that one scale for all leaves the others nothing.
         quantised = copy.deepcopy(model.cpu())
-        torch.ao.quantization.quantize_dynamic(quantised.base_model, {nn.Linear}, dtype=torch.qint8, inplace=True)
+        chosen = {
+            name: torch.ao.quantization.default_dynamic_qconfig
+            for name, module in quantised.base_model.named_modules()
+            if isinstance(module, nn.Linear) and module.in_features <= module.out_features
+        }
+        torch.ao.quantization.quantize_dynamic(quantised.base_model, chosen, dtype=torch.qint8, inplace=True)
     return quantised
 
 

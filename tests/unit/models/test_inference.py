@@ -34,6 +34,16 @@ def test_integers_answer_nearly_the_same_and_leave_the_model_alone(model):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.model.state_dict().items())
 
 
+def test_integers_bear_an_inner_unit_that_is_far_larger_than_the_others(model):
+    for layer in model.model.wav2vec2.encoder.layers:
+        with torch.no_grad():
+            layer.feed_forward.intermediate_dense.bias[0] = 1000.0
+            layer.feed_forward.output_dense.weight[:, 0] = 0.0
+    (exact, _), (rough, _) = (for_inference(model, "cpu", precision) for precision in ("fp32", "int8"))
+    samples = 0.1 * torch.randn(8000)
+    torch.testing.assert_close(answer(rough, samples), answer(exact, samples), atol=0.05, rtol=0.05)
+
+
 def test_nothing_trains(model):
     split, _ = for_inference(model, "cpu", "fp32")
     assert not any(parameter.requires_grad for parameter in split.parameters())
