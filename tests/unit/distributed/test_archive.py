@@ -84,7 +84,7 @@ def test_a_node_that_dies_costs_nothing_but_its_work_in_flight(cluster, archive,
     check_whole(tmp_path / "out", recordings)
 
 
-def test_a_node_that_died_just_now_is_not_waited_for_when_work_begins_again(cluster, archive, tmp_path):
+def test_a_node_that_died_just_now_does_not_keep_work_from_beginning_again(cluster, archive, tmp_path):
     recordings = archive(*(f"{number:02}.wav" for number in range(4)))
     connect(cluster.address)
     doomed = cluster.add_node(num_cpus=1)
